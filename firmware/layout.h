@@ -1,0 +1,54 @@
+/* From a document's TLV to the lines of its slip.
+ *
+ * Input is one contiguous TLV list holding everything paper needs: the tags of the fiscal document, the header (1048, 1018, 1009, 1187,
+ * 1060) and private slip tags. Lines come out one at a time, already wrapped to the paper's width, as CP866
+ * with a style; order, labels and formats follow FFD §64 and the receipt's table ("paper: general form").
+ * Pure: no I/O, no time; the same bytes give the same lines, which is what invariant "paper = record" rests on.
+ */
+#ifndef FIRMWARE_LAYOUT_H
+#define FIRMWARE_LAYOUT_H
+
+#include "firmware/limits.h"
+#include "proto/tags.h"
+#include "proto/tlv.h"
+
+/* Non-fiscal slips continue the form codes. */
+enum slip_form { SLIP_X_REPORT = 1001, SLIP_CASH_IN = 1002, SLIP_CASH_OUT = 1003, SLIP_NON_FISCAL = 1004 };
+
+enum slip_style {
+    SLIP_STYLE_CENTER = 1, SLIP_STYLE_RIGHT = 2, SLIP_STYLE_BOLD = 4, SLIP_STYLE_WIDE = 8 /* double width */, SLIP_STYLE_TALL = 16
+};
+enum slip_mark {
+    SLIP_MARK_COPY = 1,   /* prints КОПИЯ */
+    SLIP_MARK_RESUMED = 2 /* prints that the earlier, interrupted slip is void */
+};
+
+enum slip_line_kind { SLIP_LINE_TEXT, SLIP_LINE_QR, SLIP_LINE_CUT };
+struct slip_line {
+    enum slip_line_kind kind;
+    uint8_t style;               /* enum slip_style */
+    uint8_t text[512];           /* CP866; QR: its text */
+    uint16_t length;             /* TEXT: at most the columns (half with WIDE) */
+};
+
+struct layout {
+    const uint8_t *tlv; /* borrowed until the last line */
+    size_t size;
+    uint16_t form;      /* form code or enum slip_form */
+    uint8_t marks;      /* enum slip_mark */
+    uint8_t columns;    /* 32, 42 or 48 */
+    /* Private progress of the generator. */
+    uint16_t stage;
+    uint16_t step;
+    size_t cursor;
+    uint8_t pending[1024];
+    uint16_t pending_length, pending_offset;
+    uint8_t pending_style;
+};
+
+void layout_init(struct layout *layout, const uint8_t *tlv, size_t size, uint16_t form,
+                 uint8_t marks, uint8_t columns);
+/* False after the last line; the last line is always a CUT. */
+bool layout_next(struct layout *layout, struct slip_line *out);
+
+#endif
