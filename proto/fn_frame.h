@@ -1,7 +1,7 @@
 /* Frames and commands of the fiscal storage module's UART (KKT-FN protocol v1.2.06, sections 2-4).
  *
- * Both ways: 04 | LEN u16 LE = 1 + N | CMD or ANSWER | DATA N | CRC-16 u16 LE over LEN..DATA. A single byte 05 (ENQ) from the
- * register makes the module send its last answer again.
+ * Both ways: 04 | LEN u16 LE = 1 + N | CMD or ANSWER | DATA N | CRC-16 u16 LE over LEN..DATA. A single
+ * byte 05 (ENQ) from the register makes the module send its last answer again.
  */
 #ifndef PROTO_FN_FRAME_H
 #define PROTO_FN_FRAME_H
@@ -55,29 +55,33 @@ enum fn_warning {
     FN_WARNING_FLK = 16, FN_WARNING_SETTINGS = 32, FN_WARNING_ANNULLED = 64
 };
 
-/* Writes a whole frame; code is a command or an answer byte. Returns its size, 0 when size > FN_DATA_MAX or it does not fit. */
+/* Writes a whole frame; code is a command or an answer byte. Returns its size, 0 when size > FN_DATA_MAX
+ * or it does not fit. */
 size_t fn_frame_encode(uint8_t code, const uint8_t *data, size_t size, uint8_t *out, size_t capacity);
 
 struct fn_decoder {
-    uint8_t buffer[FN_FRAME_MAX];
+    uint8_t buffer[FN_FRAME_MAX]; /* empty, or starts with 04 */
     size_t length;
+    size_t delivered; /* bytes at the start of buffer the caller still looks at */
 };
 enum fn_decoded { FN_DECODED_NOTHING = 0, FN_DECODED_FRAME = 1, FN_DECODED_ENQ = 2, FN_DECODED_BAD = -1 };
 void fn_decoder_init(struct fn_decoder *decoder);
-/* Feeds one byte. FRAME: *code, *data, *size are set and valid until the next byte. ENQ only between frames. BAD: wrong length or CRC; the
- * decoder has resynchronised on the next byte 04 it can find. A frame that stops in the middle is ended by fn_decoder_init
- * after the caller's time-out. */
+/* Feeds one byte. FRAME: *code, *data, *size are set and valid until the next byte. ENQ only between
+ * frames. BAD: wrong length or CRC; the decoder has resynchronised on the next byte 04 it can find among
+ * the bytes it holds. A frame that stops in the middle is ended by fn_decoder_init after the caller's
+ * time-out. */
 enum fn_decoded fn_decoder_push(struct fn_decoder *decoder, uint8_t byte, uint8_t *code,
                                 const uint8_t **data, size_t *size);
 
 /* Answer of command 30h. */
+#define FN_STATUS_SIZE 30u
 struct fn_status {
     uint8_t phase, document, has_data, shift_open, warnings;
     uint8_t time[5];       /* DATE_TIME of the last document */
-    char number[17];       /* FN number and a zero */
+    char number[17];       /* FN number and zeros */
     uint32_t last_document;
 };
-#define FN_STATUS_SIZE 30u
+/* False when size is not FN_STATUS_SIZE. Padding at the end of the number is removed. */
 bool fn_status_get(const uint8_t *data, size_t size, struct fn_status *out);
 void fn_status_put(struct byte_writer *writer, const struct fn_status *status);
 
