@@ -31,6 +31,19 @@ struct slip_line {
     uint16_t length;             /* TEXT: at most the columns (half with WIDE) */
 };
 
+#define LAYOUT_DEPTH 4u      /* a document, 1157 in it, 1129 in that */
+#define LAYOUT_PARAGRAPH 1024u /* bytes of one paragraph; a longer text is cut */
+
+struct layout_row; /* one row of a script (firmware/layout_script.h) */
+
+/* A list being walked by a script. */
+struct layout_frame {
+    const struct layout_row *row;
+    const uint8_t *data;
+    size_t size;
+    size_t offset; /* of the next element for rows that take several */
+};
+
 struct layout {
     const uint8_t *tlv; /* borrowed until the last line */
     size_t size;
@@ -38,12 +51,14 @@ struct layout {
     uint8_t marks;      /* enum slip_mark */
     uint8_t columns;    /* 32, 42 or 48 */
     /* Private progress of the generator. */
-    uint16_t stage;
-    uint16_t step;
-    size_t cursor;
-    uint8_t pending[1024];
-    uint16_t pending_length, pending_offset;
-    uint8_t pending_style;
+    struct layout_frame frames[LAYOUT_DEPTH];
+    uint8_t depth;
+    uint8_t kind; /* 1054 whose counters are being printed */
+    /* The paragraph being cut into lines: label, then value. */
+    uint8_t paragraph[LAYOUT_PARAGRAPH];
+    uint16_t paragraph_label, paragraph_length, paragraph_offset;
+    uint8_t paragraph_kind, paragraph_style;
+    bool finished;
 };
 
 void layout_init(struct layout *layout, const uint8_t *tlv, size_t size, uint16_t form,
