@@ -16,7 +16,7 @@ static const uint16_t last_row[16] = {0x0401, 0x0451, 0x0404, 0x0454, 0x0407, 0x
                                       0x040E, 0x045E, 0x00B0, 0x2219, 0x00B7, 0x221A,
                                       0x2116, 0x00A4, 0x25A0, 0x00A0};
 
-/* What takes the place of a character CP866 lacks, in CP866. The octal E0 E3 A1 2E is "руб.". */
+/* What takes the place of a character CP866 lacks, in CP866. The bytes E0 E3 A1 2E is "руб.". */
 static const struct replacement {
     uint16_t code_point;
     const char *text;
