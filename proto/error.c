@@ -2,7 +2,6 @@
 
 #include <stddef.h>
 
-/* clang-format off: one entry is three lines, code and name, text, cure. */
 #define ENTRY(name, text, cure)                                                                    \
     {                                                                                              \
         ERROR_##name, ERROR_GROUP_OF(ERROR_##name), #name, text, cure                              \
@@ -155,7 +154,6 @@ static const struct error_info errors[] = {
     ENTRY(IN_PROGRESS, "the job is being worked on", "ask for the result with the same key"),
     ENTRY(BUSY, "another job is being worked on", "wait a moment and send the same key again"),
 };
-/* clang-format on */
 
 /* The hundreds of a code are its group: if one enum changes, so must the other. */
 _Static_assert(ERROR_GROUP_OF(ERROR_FIELD_MISSING) == ERROR_GROUP_CALLER, "100-199");
