@@ -2,8 +2,8 @@
  * both by this code. Also what a register must add to a receipt before the FN signs it.
  *
  * Input is the body of a receipt as it travels on the host link: fiscal TLV plus private tags
- * (62000...). Always true: the check reads only, allocates nothing and visits each element once or
- * twice; its cost is linear in the size.
+ * (62000...). Always true: the check reads only, allocates nothing and visits each element a fixed number of
+ * times, so its cost is linear in the size.
  */
 #ifndef PROTO_RECEIPT_H
 #define PROTO_RECEIPT_H

@@ -179,8 +179,6 @@ static const struct seat seats[] = {
     {PLACE_PAYMENT, ALL, TAG_ELECTRONIC_PAYMENT_INFO},
 
     {PLACE_SLIP, ALL, TAG_SLIP_TEXT},
-    {PLACE_SLIP, ALL, TAG_SLIP_STYLE},
-    {PLACE_SLIP, ALL, TAG_SLIP_STRING},
     {PLACE_SLIP, ALL, TAG_SLIP_QR},
     {PLACE_SLIP_TEXT, ALL, TAG_SLIP_STYLE},
     {PLACE_SLIP_TEXT, ALL, TAG_SLIP_STRING},
@@ -245,9 +243,9 @@ static uint8_t place_inside(uint16_t tag)
         return PLACE_PAYMENT;
     case TAG_SLIP_BEFORE:
     case TAG_SLIP_AFTER:
-    case TAG_SLIP_ITEM_TEXT:
         return PLACE_SLIP;
     case TAG_SLIP_TEXT:
+    case TAG_SLIP_ITEM_TEXT:
         return PLACE_SLIP_TEXT;
     default:
         return PLACE_ANYWHERE;
