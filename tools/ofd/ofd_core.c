@@ -103,8 +103,7 @@ static void take_tags(struct ofd_message *message, const uint8_t *tlv, size_t si
     if (form_is_settlement(message->form) &&
         (message->kind < SETTLEMENT_SALE || message->kind > SETTLEMENT_PURCHASE_RETURN))
         judge(message, OFD_ANSWER_FORMAT, "1054 (settlement kind) is missing or wrong");
-    if (form_is_settlement(message->form) &&
-        tlv_find(tlv, size, TAG_RECEIPT_TOTAL, &found) != 1)
+    if (form_is_settlement(message->form) && tlv_find(tlv, size, TAG_RECEIPT_TOTAL, &found) != 1)
         judge(message, OFD_ANSWER_FORMAT, "1020 (total) is missing");
 }
 
@@ -163,8 +162,10 @@ enum ofd_message_kind ofd_message_parse(const uint8_t *bytes, size_t size, struc
     if (size < out->size)
         return OFD_MESSAGE_PART;
     memcpy(out->fn_number, out->header.fn_number, sizeof out->fn_number);
-    if (!all_digits(out->fn_number))
+    if (!all_digits(out->fn_number)) {
+        memcpy(out->fn_number, "?", 2); /* it may be anything, and events are shown to people */
         return broken(out, "FN number is not digits");
+    }
     if (!protocol_known(out->header.protocol))
         return broken(out, "protocol version is unknown");
     if (!ofd_header_crc_ok(bytes, bytes + OFD_HEADER_SIZE, out->header.body_size))
@@ -235,8 +236,7 @@ size_t ofd_confirmation_encode(const struct ofd_message *message, const struct o
     container.size = encode_body(message, answer, body, sizeof body);
     if (container.size == 0 || capacity < OFD_HEADER_SIZE)
         return 0;
-    size =
-        ofd_container_encode(&container, out + OFD_HEADER_SIZE, capacity - OFD_HEADER_SIZE);
+    size = ofd_container_encode(&container, out + OFD_HEADER_SIZE, capacity - OFD_HEADER_SIZE);
     if (size == 0)
         return 0;
     header = message->header;
