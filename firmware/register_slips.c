@@ -1,0 +1,323 @@
+/* Paper: what is owed, where its text comes from, and the records that make printing survive a cut.
+ *
+ * A receipt's slip is queued from RAM in the same turn in which it is answered. Every other slip,
+ * and every receipt after a cut or when the spool was full, is read back: fiscal documents from the
+ * FN's archive, the rest from the journal. Slips are queued strictly in the order of their ids.
+ */
+#include "firmware/register_internal.h"
+
+#include <assert.h>
+#include <string.h>
+
+#define SLIP_PAYLOAD_HEAD (KEY_SIZE + 4u) /* JOURNAL_SLIP: key, 4 bytes without meaning, TLV */
+
+_Static_assert(LIMIT_SLIP_BODY_BYTES + SLIP_PAYLOAD_HEAD <= LIMIT_JOURNAL_RECORD_BYTES,
+               "a slip's text is one journal record");
+_Static_assert(LIMIT_SPOOL_BYTES >= RECEIPT_TLV_MAX + 2048, "the largest receipt can be printed");
+
+void register_slips_refresh_header(struct cash_register *reg)
+{
+    static const uint16_t tags[] = {TAG_USER_NAME,          TAG_USER_INN,
+                                    TAG_SETTLEMENT_ADDRESS, TAG_SETTLEMENT_PLACE,
+                                    TAG_FNS_SITE,           TAG_KKT_REGISTRATION_NUMBER,
+                                    TAG_SETTING_HEADER,     TAG_SETTING_FOOTER};
+    struct byte_writer writer;
+    byte_writer_init(&writer, reg->slip_header, sizeof(reg->slip_header));
+    for (unsigned i = 0; i < sizeof(tags) / sizeof(tags[0]); i++) {
+        struct tlv tlv;
+        if (settings_find(reg->settings, tags[i], &tlv) &&
+            writer.length + TLV_HEADER_SIZE + tlv.length <= sizeof(reg->slip_header))
+            tlv_put_bytes(&writer, tags[i], tlv.value, tlv.length);
+    }
+    reg->slip_header_size = writer.length;
+}
+
+/* ---- Text that only paper needs ---------------------------------------------------------------
+ */
+
+static void put_cashier(const struct cash_register *reg, struct byte_writer *writer)
+{
+    struct tlv tlv;
+    if (tlv_find(reg->job.body, reg->job.size, TAG_CASHIER, &tlv) == 1)
+        tlv_put_bytes(writer, TAG_CASHIER, tlv.value, tlv.length);
+    else if (reg->state.cashier_size > 0)
+        tlv_put_bytes(writer, TAG_CASHIER, reg->state.cashier, reg->state.cashier_size);
+}
+
+void register_put_totals(const struct cash_register *reg, struct byte_writer *writer)
+{
+    const struct register_state *state = &reg->state;
+    tlv_put_u32(writer, TAG_SHIFT_NUMBER, state->shift_number);
+    tlv_put_vln(writer, TAG_CASH_IN_DRAWER, state->cash_kop);
+    tlv_put_u32(writer, TAG_CASH_IN_COUNT, state->cash_in_count);
+    tlv_put_vln(writer, TAG_CASH_IN_TOTAL, state->cash_in_kop);
+    tlv_put_u32(writer, TAG_CASH_OUT_COUNT, state->cash_out_count);
+    tlv_put_vln(writer, TAG_CASH_OUT_TOTAL, state->cash_out_kop);
+    for (unsigned i = 0; i < KINDS; i++) {
+        size_t mark = tlv_begin(writer, TAG_TOTALS_KIND);
+        tlv_put_u8(writer, TAG_SETTLEMENT_KIND, (uint8_t)(i + 1));
+        tlv_put_u32(writer, TAG_TOTALS_COUNT, state->kinds[i].count);
+        tlv_put_vln(writer, TAG_RECEIPT_TOTAL, state->kinds[i].sum_kop);
+        for (unsigned j = 0; j < PAYMENT_COUNT; j++)
+            tlv_put_vln(writer, payment_tag(j), state->kinds[i].paid_kop[j]);
+        tlv_end(writer, mark);
+    }
+}
+
+static void put_body_tags(const struct cash_register *reg, struct byte_writer *writer)
+{
+    static const uint16_t tags[] = {TAG_SLIP_BEFORE, TAG_SLIP_AFTER, TAG_SLIP_ITEM_TEXT,
+                                    TAG_CASH_TENDERED};
+    struct tlv_reader reader;
+    struct tlv tlv;
+    tlv_reader_init(&reader, reg->job.body, reg->job.size);
+    while (tlv_next(&reader, &tlv) == 1) {
+        for (unsigned i = 0; i < sizeof(tags) / sizeof(tags[0]); i++) {
+            if (tlv.tag == tags[i])
+                tlv_put_bytes(writer, tlv.tag, tlv.value, tlv.length);
+        }
+    }
+}
+
+static void put_cash_slip(const struct cash_register *reg, struct byte_writer *writer)
+{
+    uint64_t sum = reg->job.effect.total_kop;
+    uint64_t cash = reg->state.cash_kop;
+    tlv_put_vln(writer, TAG_CASH_SUM, sum);
+    tlv_put_vln(writer, TAG_CASH_IN_DRAWER,
+                reg->job.code == LINK_CASH_IN ? cash + sum : cash - sum);
+}
+
+/* Composes the payload of JOURNAL_SLIP into reg->chunk; its TLV size may be 0. */
+static bool compose_text(struct cash_register *reg, struct byte_writer *writer)
+{
+    byte_writer_init(writer, reg->chunk, sizeof(reg->chunk));
+    put_bytes(writer, reg->job.key, KEY_SIZE);
+    put_u32le(writer, 0);
+    uint8_t code = reg->job.code;
+    bool dated = code == LINK_X_REPORT || code == LINK_CASH_IN || code == LINK_CASH_OUT;
+    if (dated) {
+        tlv_put_u32(writer, TAG_BOARD_TIME, reg->now.calendar);
+        put_cashier(reg, writer);
+    }
+    if (code == LINK_CASH_IN || code == LINK_CASH_OUT)
+        put_cash_slip(reg, writer);
+    if (code == LINK_X_REPORT || code == LINK_SHIFT_CLOSE)
+        register_put_totals(reg, writer);
+    put_body_tags(reg, writer);
+    return byte_writer_ok(writer);
+}
+
+uint16_t register_slips_store_text(struct cash_register *reg)
+{
+    if (reg->job.effect.slip_form == 0)
+        return ERROR_NONE;
+    const uint8_t *payload = reg->chunk;
+    size_t size;
+    struct journal_record record;
+    if (reg->job.code == LINK_NON_FISCAL) {
+        /* Key, device tag and body stand in the request just as the record wants them. */
+        if (reg->job.size > LIMIT_SLIP_BODY_BYTES)
+            return ERROR_TOO_LARGE;
+        payload = reg->job.body - SLIP_PAYLOAD_HEAD;
+        size = reg->job.size + SLIP_PAYLOAD_HEAD;
+    } else {
+        struct byte_writer writer;
+        if (!compose_text(reg, &writer))
+            return ERROR_TOO_LARGE;
+        size = writer.length;
+    }
+    if (size == SLIP_PAYLOAD_HEAD)
+        return ERROR_NONE;
+    uint16_t error = journal_append(reg->journal, JOURNAL_SLIP, payload, size, &record);
+    if (error == ERROR_NONE)
+        register_state_apply(&reg->state, &record, payload);
+    return error;
+}
+
+/* ---- Queueing ----------------------------------------------------------------------------------
+ */
+
+static struct owed_slip *find_owed(struct cash_register *reg, uint32_t id)
+{
+    for (unsigned i = 0; i < reg->state.owed_count; i++) {
+        if (reg->state.owed[i].id == id)
+            return &reg->state.owed[i];
+    }
+    return NULL;
+}
+
+static struct owed_slip *first_unqueued(struct cash_register *reg)
+{
+    for (unsigned i = 0; i < reg->state.owed_count; i++) {
+        if (!reg->state.owed[i].queued)
+            return &reg->state.owed[i];
+    }
+    return NULL;
+}
+
+static uint8_t marks_of(const struct owed_slip *slip)
+{
+    return (uint8_t)(slip->marks | (slip->started ? SLIP_MARK_RESUMED : 0));
+}
+
+/* What the FN added to a receipt, for paper. */
+static void append_fn_tags(struct cash_register *reg, const struct link_result *result)
+{
+    struct byte_writer writer;
+    byte_writer_init(&writer, reg->added, sizeof(reg->added));
+    writer.length = reg->added_size;
+    uint8_t sign[6] = {0x31, 0x04};
+    for (unsigned i = 0; i < 4; i++)
+        sign[2 + i] = (uint8_t)(result->fiscal_sign >> (24 - 8 * i));
+    tlv_put_bytes(&writer, TAG_FN_NUMBER, reg->facts.status.number, 16);
+    tlv_put_u32(&writer, TAG_DOCUMENT_NUMBER, result->document);
+    tlv_put_u32(&writer, TAG_DATE_TIME, result->time);
+    tlv_put_bytes(&writer, TAG_FISCAL_SIGN, sign, sizeof(sign));
+    tlv_put_u32(&writer, TAG_SHIFT_NUMBER, result->shift);
+    tlv_put_u32(&writer, TAG_RECEIPT_NUMBER, result->receipt);
+    struct tlv tlv;
+    if (tlv_find(reg->job.body, reg->job.size, TAG_RECEIPT_TOTAL, &tlv) != 1)
+        tlv_put_vln(&writer, TAG_RECEIPT_TOTAL, result->total_kop);
+    assert(byte_writer_ok(&writer));
+    reg->added_size = writer.length;
+}
+
+void register_slips_queue_done(struct cash_register *reg, const struct link_result *result)
+{
+    struct owed_slip *slip = first_unqueued(reg);
+    if (slip == NULL || reg->job.code != LINK_RECEIPT || slip->document != result->document)
+        return; /* the loader brings it */
+    append_fn_tags(reg, result);
+    const struct printer_part parts[] = {{reg->slip_header, reg->slip_header_size},
+                                         {reg->job.body, reg->job.size},
+                                         {reg->added, reg->added_size}};
+    slip->queued = printer_add_parts(reg->printer, slip->id, slip->form, marks_of(slip), parts, 3);
+}
+
+/* The text of a slip that no fiscal document holds, read from the journal. False: it is gone. */
+static bool read_text(struct cash_register *reg, const struct owed_slip *slip, uint8_t *out,
+                      size_t capacity, struct printer_part *part)
+{
+    *part = (struct printer_part){out, 0};
+    if (slip->extra.size == 0)
+        return true;
+    if (slip->extra.size > capacity || slip->extra.size < SLIP_PAYLOAD_HEAD ||
+        !journal_read(reg->journal, &slip->extra, out, capacity))
+        return false;
+    *part = (struct printer_part){out + SLIP_PAYLOAD_HEAD, slip->extra.size - SLIP_PAYLOAD_HEAD};
+    return true;
+}
+
+static void forget_slip(struct cash_register *reg, uint32_t id)
+{
+    struct journal_record record;
+    uint8_t payload[4];
+    struct byte_writer writer;
+    byte_writer_init(&writer, payload, sizeof(payload));
+    put_u32le(&writer, id);
+    if (journal_append(reg->journal, JOURNAL_PRINTED, payload, 4, &record) == ERROR_NONE)
+        register_state_apply(&reg->state, &record, payload);
+}
+
+/* The document is in link->message: queue it. */
+void register_slips_loaded(struct cash_register *reg)
+{
+    struct owed_slip *slip = first_unqueued(reg);
+    if (slip != NULL && slip->document == reg->read_document) {
+        struct printer_part parts[3] = {{reg->slip_header, reg->slip_header_size},
+                                        {reg->link->message, reg->read_size}};
+        if (!read_text(reg, slip, reg->chunk, sizeof(reg->chunk), &parts[2]))
+            parts[2].size = 0;
+        uint16_t form = (slip->marks & SLIP_MARK_COPY) != 0 ? reg->read_form : slip->form;
+        slip->queued = printer_add_parts(reg->printer, slip->id, form, marks_of(slip), parts, 3);
+        if (!slip->queued) /* a large one waits until paper has caught up */
+            reg->retry_at = reg->now.mono + FN_RETRY_MS;
+    }
+    link_server_give_back(reg->link);
+}
+
+/* The FN no longer has the text: the slip cannot be printed, which must not stop the others. */
+void register_slips_unreadable(struct cash_register *reg)
+{
+    struct owed_slip *slip = first_unqueued(reg);
+    if (slip != NULL && slip->document == reg->read_document) {
+        register_trace(reg, TRACE_ERROR, "paper: text no longer in the FN, slip dropped: document ",
+                       slip->document);
+        forget_slip(reg, slip->id);
+    }
+    link_server_give_back(reg->link);
+}
+
+static bool load_from_journal(struct cash_register *reg, struct owed_slip *slip)
+{
+    if (!link_server_borrow(reg->link))
+        return false;
+    struct printer_part parts[2] = {{reg->slip_header, reg->slip_header_size}};
+    if (slip->extra.size != 0 &&
+        read_text(reg, slip, reg->link->message, sizeof(reg->link->message), &parts[1])) {
+        slip->queued =
+            printer_add_parts(reg->printer, slip->id, slip->form, marks_of(slip), parts, 2);
+    } else {
+        register_trace(reg, TRACE_ERROR,
+                       "paper: text no longer in the journal, slip dropped: ", slip->id);
+        forget_slip(reg, slip->id);
+    }
+    link_server_give_back(reg->link);
+    return true;
+}
+
+static bool load_next(struct cash_register *reg)
+{
+    struct owed_slip *slip = first_unqueued(reg);
+    if (slip == NULL || reg->phase != REGISTER_IDLE)
+        return false;
+    /* Asks for room for anything: whatever is loaded then fits. */
+    if (!printer_has_room(reg->printer, slip->document != 0 && !printer_idle(reg->printer)
+                                            ? 4096
+                                            : LIMIT_SLIP_BODY_BYTES + SLIP_HEADER_BYTES))
+        return false;
+    if (slip->document == 0)
+        return load_from_journal(reg, slip);
+    if (reg->now.mono < reg->retry_at || !reg->facts.known || !link_server_borrow(reg->link))
+        return false;
+    register_read_start(reg, READ_FOR_PAPER, slip->document);
+    return true;
+}
+
+static void printer_event(struct cash_register *reg, const struct printer_event *event)
+{
+    uint8_t payload[16];
+    struct byte_writer writer;
+    struct journal_record record;
+    byte_writer_init(&writer, payload, sizeof(payload));
+    if (event->kind == PRINTER_EVENT_STATE) {
+        tlv_put_u8(&writer, TAG_PAPER_STATE, event->state);
+        link_server_event(reg->link, LINK_EVENT_PAPER, payload, writer.length);
+        return;
+    }
+    const struct owed_slip *slip = find_owed(reg, event->slip);
+    uint32_t document = slip != NULL ? slip->document : 0;
+    put_u32le(&writer, event->slip);
+    uint8_t type = event->kind == PRINTER_EVENT_STARTED ? JOURNAL_PRINTING : JOURNAL_PRINTED;
+    if (journal_append(reg->journal, type, payload, writer.length, &record) == ERROR_NONE)
+        register_state_apply(&reg->state, &record, payload);
+    if (event->kind == PRINTER_EVENT_PRINTED) {
+        byte_writer_init(&writer, payload, sizeof(payload));
+        tlv_put_u32(&writer, TAG_DOCUMENT_NUMBER, document);
+        link_server_event(reg->link, LINK_EVENT_PRINTED, payload, writer.length);
+        register_trace(reg, TRACE_INFO, "paper: slip printed, document ", document);
+    }
+}
+
+bool register_slips_step(struct cash_register *reg)
+{
+    if (reg->boot_error != ERROR_NONE)
+        return false;
+    struct printer_event event = printer_take_event(reg->printer);
+    if (event.kind != PRINTER_EVENT_NONE) {
+        printer_event(reg, &event);
+        return true;
+    }
+    return load_next(reg);
+}
