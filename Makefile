@@ -1,47 +1,84 @@
 # OpenKKT. `make help` lists the targets.
 #
 # A folder's main.c is a program; every other .c of the folder goes into the folder's archive.
-# BUILD and MODE choose where and how: MODE= plain, MODE=asan with the sanitizers.
+# MODE=asan builds with the sanitizers, into a folder of its own.
 
 SHELL    := /bin/bash
 VERSION  := $(shell cat VERSION)
 BUILD    ?= build$(if $(MODE),/$(MODE))
-CC       ?= gcc
 PREFIX   ?= /usr/local
 CROSS    ?= arm-none-eabi-
 PKGS     := libserialport libusb-1.0 sqlite3 json-c cairo libqrencode
+comma    := ,
 
 WARN     := -Wall -Wextra -Wconversion -Wshadow -Werror
 CFLAGS   ?= -O2 -g
-ALL_CFLAGS = -std=c11 $(WARN) $(CFLAGS) -fPIC -I. -D_GNU_SOURCE -DOPENKKT_VERSION='"$(VERSION)"' \
-             $(if $(filter asan,$(MODE)),-fsanitize=address$(comma)undefined -fno-sanitize-recover=all -fno-omit-frame-pointer)
-comma    := ,
-LDFLAGS_ALL = $(LDFLAGS) $(if $(filter asan,$(MODE)),-fsanitize=address$(comma)undefined)
+SANITIZE  = $(if $(filter asan,$(MODE)),-fsanitize=address$(comma)undefined -fno-sanitize-recover=all -fno-omit-frame-pointer)
+ALL_CFLAGS = -std=c11 $(WARN) $(CFLAGS) $(SANITIZE) -fPIC -I. -D_GNU_SOURCE -DOPENKKT_VERSION='"$(VERSION)"'
 LIBS      = $(shell pkg-config --libs $(PKGS)) -lmbedtls -lmbedx509 -lmbedcrypto -lpthread
 
 sources   = $(filter-out %/main.c,$(wildcard $(1)/*.c))
 objects   = $(patsubst %.c,$(BUILD)/%.o,$(call sources,$(1)))
-ARCHIVES := proto firmware board/fn board/printer board/tls board/posix hostdrv tools/common tools/kkt tools/ofd
-# Link order: users before what they use.
-LINK_ARCHIVES = $(foreach a,tools/kkt tools/ofd tools/common hostdrv board/posix board/fn board/printer board/tls firmware proto,\
-                $(if $(call sources,$(a)),$(BUILD)/$(a).a))
-PROGRAMS := kkt kkt-board kkt-fn kkt-ofd
+# Users before what they use.
+ARCHIVES := $(foreach a,tools/kkt tools/ofd hostdrv board/posix board/null board/fn board/printer board/tls firmware proto,$(if $(call sources,$(a)),$(a)))
+LINK_ARCHIVES = $(ARCHIVES:%=$(BUILD)/%.a)
 main_kkt       := tools/kkt/main.c
 main_kkt-board := board/posix/main.c
 main_kkt-fn    := board/fn/main.c
 main_kkt-ofd   := tools/ofd/main.c
-present_programs := $(foreach p,$(PROGRAMS),$(if $(wildcard $(main_$(p))),$(p)))
+PROGRAMS := $(foreach p,kkt kkt-board kkt-fn kkt-ofd,$(if $(wildcard $(main_$(p))),$(p)))
 UNIT_TESTS := $(patsubst tests/unit/%.c,%,$(wildcard tests/unit/*_test.c))
 
-.PHONY: all help tests clean
-all: $(addprefix $(BUILD)/,$(present_programs)) ## Build the PC side (default)
+.PHONY: all help deps programs library tests test demo bench lint format install clean cortex-m3
+all: programs library ## Build the PC side: programs and libkkt (default)
+programs: $(addprefix $(BUILD)/,$(PROGRAMS))
+library: $(BUILD)/libkkt.a $(BUILD)/libkkt.so
 
 help: ## List the targets
-	@awk -F':.*## ' '/^[a-zA-Z_-]+:.*## /{printf "  make %-14s %s\n",$$1,$$2}' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-zA-Z_0-9-]+:.*## /{printf "  make %-10s %s\n",$$1,$$2}' $(MAKEFILE_LIST)
+
+deps: ## Install the Debian packages of packages.txt that are missing
+	@tools/install-packages
+
+demo: deps ## A shop's day with every failure, and the five-way comparison
+	@$(MAKE) --no-print-directory -s -j2 programs
+	@python3 tests/e2e/demo.py --build $(BUILD)
+
+test: deps ## All tests, plain and with ASan+UBSan; ends with "N passed, N failed"
+	@tests/run
+
+bench: deps ## Counted figures with their limits
+	@$(MAKE) --no-print-directory -s -j2 programs cortex-m3 $(BUILD)/tests/bench/bench
+	@tests/bench/run $(BUILD)
+
+lint: deps ## clang-tidy, cppcheck, clang build, dependency directions, size ratchet
+	@tests/lint
+
+format: deps ## clang-format over the tree
+	@git ls-files '*.[ch]' | xargs clang-format -i
+
+install: all ## Install programs, libkkt, kkt.h, pkg-config file and man page under PREFIX
+	install -d $(DESTDIR)$(PREFIX)/{bin,lib/pkgconfig,include,share/man/man1}
+	install -m 755 $(addprefix $(BUILD)/,$(PROGRAMS)) $(DESTDIR)$(PREFIX)/bin
+	install -m 644 $(BUILD)/libkkt.a $(DESTDIR)$(PREFIX)/lib
+	install -m 755 $(BUILD)/libkkt.so $(DESTDIR)$(PREFIX)/lib/libkkt.so.$(VERSION)
+	ln -sf libkkt.so.$(VERSION) $(DESTDIR)$(PREFIX)/lib/libkkt.so.0
+	ln -sf libkkt.so.0 $(DESTDIR)$(PREFIX)/lib/libkkt.so
+	install -m 644 hostdrv/kkt.h $(DESTDIR)$(PREFIX)/include
+	install -m 644 tools/kkt/kkt.1 $(DESTDIR)$(PREFIX)/share/man/man1
+	sed 's|@PREFIX@|$(PREFIX)|;s|@VERSION@|$(VERSION)|' hostdrv/libkkt.pc.in > $(DESTDIR)$(PREFIX)/lib/pkgconfig/libkkt.pc
+
+clean: ## Remove what was built
+	rm -rf build
+
+# ---- PC side ----------------------------------------------------------------------------------
 
 $(BUILD)/%.o: %.c
 	@mkdir -p $(@D)
-	$(CC) $(ALL_CFLAGS) -MMD -MP -c $< -o $@
+	$(CC) $(ALL_CFLAGS) $(EXTRA_CFLAGS) -MMD -MP -c $< -o $@
+
+# In the shared library only what kkt.h exports is visible.
+$(BUILD)/hostdrv/%.o $(BUILD)/proto/%.o: EXTRA_CFLAGS += -fvisibility=hidden
 
 define archive_rule
 $(BUILD)/$(1).a: $(call objects,$(1))
@@ -49,25 +86,43 @@ $(BUILD)/$(1).a: $(call objects,$(1))
 	@rm -f $$@
 	ar rcs $$@ $$^
 endef
-$(foreach a,$(ARCHIVES),$(if $(call sources,$(a)),$(eval $(call archive_rule,$(a)))))
+$(foreach a,$(ARCHIVES),$(eval $(call archive_rule,$(a))))
 
 define program_rule
 $(BUILD)/$(1): $(BUILD)/$(main_$(1):.c=.o) $(LINK_ARCHIVES)
-	$(CC) $(LDFLAGS_ALL) $$< -Wl,--start-group $(LINK_ARCHIVES) -Wl,--end-group $(LIBS) -o $$@
+	$(CC) $(LDFLAGS) $(SANITIZE) $$< -Wl,--start-group $(LINK_ARCHIVES) -Wl,--end-group $(LIBS) -o $$@
 endef
-$(foreach p,$(present_programs),$(eval $(call program_rule,$(p))))
+$(foreach p,$(PROGRAMS),$(eval $(call program_rule,$(p))))
+
+$(BUILD)/libkkt.a: $(call objects,hostdrv) $(call objects,proto)
+	@rm -f $@
+	ar rcs $@ $^
+$(BUILD)/libkkt.so: $(call objects,hostdrv) $(call objects,proto)
+	$(CC) $(LDFLAGS) $(SANITIZE) -shared -Wl,-soname,libkkt.so.0 $^ $(shell pkg-config --libs libserialport libusb-1.0 sqlite3) -o $@
+
+# ---- Tests -------------------------------------------------------------------------------------
 
 $(BUILD)/tests/unit/%_test: $(BUILD)/tests/unit/%_test.o $(LINK_ARCHIVES)
-	$(CC) $(LDFLAGS_ALL) $< -Wl,--start-group $(LINK_ARCHIVES) -Wl,--end-group -lcmocka $(LIBS) $(shell pkg-config --libs umockdev-1.0 2>/dev/null) -o $@
-$(BUILD)/tests/unit/serial_test.o: ALL_CFLAGS += $(shell pkg-config --cflags umockdev-1.0 2>/dev/null)
-
-tests: $(addprefix $(BUILD)/tests/unit/,$(UNIT_TESTS)) ## Build the unit tests
-
-# `make unit-NAME` builds and runs tests/unit/NAME_test.c
+	$(CC) $(LDFLAGS) $(SANITIZE) $< -Wl,--start-group $(LINK_ARCHIVES) -Wl,--end-group -lcmocka $(LIBS) $(shell pkg-config --libs umockdev-1.0 2>/dev/null) -o $@
+$(BUILD)/tests/unit/serial_test.o: EXTRA_CFLAGS += $(shell pkg-config --cflags umockdev-1.0 2>/dev/null)
+$(BUILD)/tests/bench/bench: $(BUILD)/tests/bench/bench.o $(LINK_ARCHIVES)
+	$(CC) $(LDFLAGS) $(SANITIZE) $< -Wl,--start-group $(LINK_ARCHIVES) -Wl,--end-group $(LIBS) -o $@
+tests: $(UNIT_TESTS:%=$(BUILD)/tests/unit/%)
+# Builds and runs tests/unit/NAME_test.c
 unit-%: $(BUILD)/tests/unit/%_test
 	$<
 
-clean: ## Remove what was built
-	rm -rf build
+# ---- firmware and proto for a Cortex-M3: no PC headers, no heap ----------------------------------
 
--include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
+CM3       = build/cm3
+CM3_FLAGS = -mcpu=cortex-m3 -mthumb -Os -ffreestanding -ffunction-sections -fdata-sections -std=c11 $(WARN) -I.
+CM3_OBJS  = $(patsubst %.c,$(CM3)/%.o,$(call sources,firmware) $(call sources,proto) tests/bench/cm3_instance.c)
+$(CM3)/%.o: %.c
+	@mkdir -p $(@D)
+	$(CROSS)gcc $(CM3_FLAGS) -MMD -MP -c $< -o $@
+$(CM3)/firmware.elf: $(CM3_OBJS)
+	$(CROSS)gcc $(CM3_FLAGS) -nostartfiles --specs=nano.specs -Wl,-e,cm3_entry -Wl,-Map=$(CM3)/firmware.map $^ -o $@
+cortex-m3: $(CM3)/firmware.elf ## Compile firmware and proto for a Cortex-M3 and print their size
+	@tests/bench/cm3_size $(CM3) $(CROSS)
+
+-include $(shell find build -name '*.d' 2>/dev/null)
