@@ -320,7 +320,8 @@ bool tag_check_form(const struct tag_info *info, const struct tlv *tlv, struct r
         break;
     }
     if (tlv->length < least || tlv->length > most)
-        return refuse(why, ERROR_FIELD_LENGTH, tlv->tag, tlv->length < least ? least : most);
+        return refuse(why, tlv->tag == TAG_ITEM ? ERROR_TOO_LARGE : ERROR_FIELD_LENGTH, tlv->tag,
+                      tlv->length < least ? least : most);
     if (info->type == TAG_TYPE_STRING && !text_printable(tlv))
         return refuse(why, ERROR_TEXT_ENCODING, tlv->tag, 0);
     return true;
