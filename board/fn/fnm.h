@@ -41,8 +41,10 @@ struct fnm_options {
                            or its own number */
     bool accept_unsigned_confirmations; /* 26h skips 1078 and FPP: for operators that cannot sign
                                            for a debug module */
-    uint16_t key_days; /* life of the key from registration in a new store; 0: 410 */
-    bool no_sync;      /* tests only: skip fdatasync */
+    uint32_t archive_documents; /* room of the archive: at 99 % warning 4, when full 14h; 0: no
+                                   limit but the disk */
+    uint16_t key_days;          /* life of the key from registration in a new store; 0: 410 */
+    bool no_sync;               /* tests only: skip fdatasync */
 };
 
 /* NULL with a line for people in error when the file is locked, foreign, newer than this program,
@@ -117,7 +119,8 @@ bool fnm_shift_is_open(const struct fnm *fnm);
 /* Documents without the operator's confirmation; 0 in autonomous mode. */
 uint32_t fnm_unconfirmed_count(const struct fnm *fnm);
 
-/* A line for people about each command, store and fault event; NULL switches it off. */
+/* A line for people about each document, confirmation, command and fault; NULL switches it off.
+ * Lines about single commands begin with '<', so that they can be left out. */
 typedef void fnm_trace_function(void *context, const char *line);
 void fnm_set_trace(struct fnm *fnm, fnm_trace_function *function, void *context);
 
