@@ -1,26 +1,31 @@
-/* A thermal print head with cutter, emulated: what a receipt printer on a UART does, and the paper that comes out of it.
+/* A thermal print head with cutter, emulated: what a receipt printer on a UART does, and the paper
+ * that comes out of it.
  *
- * Problem: the firmware must be proven against a head that is slow, runs out of paper in the middle of a line and loses
- * its buffer with the power. Idea: take the ESC/POS bytes the firmware sends, keep the modes a head keeps, and put every
- * printed line on "paper" that survives anything, a SIGKILL of this process included, as real paper does.
+ * Problem: the firmware must be proven against a head that is slow, runs out of paper in the middle
+ * of a line and loses its buffer with the power. Idea: take the ESC/POS bytes the firmware sends,
+ * keep the modes a head keeps, and put every printed line on "paper" that survives anything, a
+ * SIGKILL of this process included, as real paper does.
  *
  * Always true:
- *  1 Any bytes are safe. Unknown commands are skipped with their parameters where ESC/POS tells their length.
- *  2 Commands run in order, from a receive buffer of PRINT_HEAD_BUFFER bytes; only DLE EOT n (status) and DLE DC4 8 (clear
- *    buffer) are real-time: they act when received, even while the head is stopped or its buffer is full.
- *  3 The head stops before a line when there is no paper, the cover is open, it has a fault or no power. What it has
- *    printed stays on the paper. Power loss empties the receive buffer and resets the modes.
- *  4 After the cover was closed, paper put in or a fault cleared it stays off-line for PRINT_HEAD_RECOVERY_MS, as heads
- *    do while they feed; a stop can thus never pass unseen between two status requests.
- *  5 A cut turns what is on the paper into one slip: DIR/NNNNNN.txt, DIR/NNNNNN.png and one line of DIR/index.jsonl. Paper that ends
- *    (roll empty) ends the piece as well. Blank paper makes no slip.
+ *  1 Any bytes are safe. Unknown commands are skipped with their parameters where ESC/POS tells
+ * their length. 2 Commands run in order, from a receive buffer of PRINT_HEAD_BUFFER bytes; only DLE
+ * EOT n (status) and DLE DC4 8 (clear buffer) are real-time: they act when received, even while the
+ * head is stopped or its buffer is full. 3 The head stops before a line when there is no paper, the
+ * cover is open, it has a fault or no power. What it has printed stays on the paper. Power loss
+ * empties the receive buffer and resets the modes. 4 After the cover was closed, paper put in or a
+ * fault cleared it stays off-line for PRINT_HEAD_RECOVERY_MS, as heads do while they feed; a stop
+ * can thus never pass unseen between two status requests. 5 A cut turns what is on the paper into
+ * one slip: DIR/NNNNNN.txt, DIR/NNNNNN.png and one line of DIR/index.jsonl. Paper that ends (roll
+ * empty) ends the piece as well. Blank paper makes no slip.
  *
- * Files (README.md beside this header has the tables): text and picture are written under another name and renamed; the
- * index is appended last, so a slip named there has its text. Pictures are drawn by a thread of their own and may come later;
- * a picture not drawn when the process died is drawn at the next open. Slip numbers go on from the last one in the directory.
+ * Files (README.md beside this header has the tables): text and picture are written under another
+ * name and renamed; the index is appended last, so a slip named there has its text. Pictures are
+ * drawn by a thread of their own and may come later; a picture not drawn when the process died is
+ * drawn at the next open. Slip numbers go on from the last one in the directory.
  *
- * Whole or torn? The index says "complete": true when the piece began after a cut (or on fresh paper), was not interrupted
- * and ended with a cut. A torn piece has "complete": false and its text begins with the line "[TORN]".
+ * Whole or torn? The index says "complete": true when the piece began after a cut (or on fresh
+ * paper), was not interrupted and ended with a cut. A torn piece has "complete": false and its text
+ * begins with the line "[TORN]".
  *
  * Threads: all functions are called from one thread; the picture thread is inside.
  */
@@ -43,14 +48,14 @@ struct print_head_options {
     bool png;                  /* draw pictures */
 };
 
-/* NULL when the directory cannot be made or read (errno tells why). Paper left unfinished by an earlier run
- * is still in the head. */
+/* NULL when the directory cannot be made or read (errno tells why). Paper left unfinished by an
+ * earlier run is still in the head. */
 struct print_head *print_head_open(const struct print_head_options *options);
 /* Waits for the pictures. Paper without a cut stays for the next open. NULL is allowed. */
 void print_head_close(struct print_head *head);
 
-/* Bytes from the board's UART. Returns how many were taken: fewer than n, perhaps 0, when the buffer is full (flow
- * control). Without power everything is taken and lost. */
+/* Bytes from the board's UART. Returns how many were taken: fewer than n, perhaps 0, when the
+ * buffer is full (flow control). Without power everything is taken and lost. */
 size_t print_head_feed(struct print_head *head, const uint8_t *bytes, size_t n, uint64_t now_ms);
 /* Bytes for the board's UART (status answers). Returns how many were put in out. */
 size_t print_head_output(struct print_head *head, uint8_t *out, size_t capacity, uint64_t now_ms);
@@ -70,11 +75,11 @@ void print_head_power_cycle(struct print_head *head); /* off and on again at onc
 void print_head_set_mute(struct print_head *head, bool mute);
 
 struct print_head_counters {
-    uint32_t slips;      /* pieces of paper that came out, torn ones included */
-    uint32_t torn;       /* of them */
+    uint32_t slips; /* pieces of paper that came out, torn ones included */
+    uint32_t torn;  /* of them */
     uint64_t lines;
     uint64_t millimetres; /* of paper used, feeding included */
-    uint64_t bytes;      /* received */
+    uint64_t bytes;       /* received */
     uint32_t cuts;
 };
 /* Since this open. */

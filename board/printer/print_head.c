@@ -1,0 +1,545 @@
+#include "board/printer/print_head.h"
+
+#include "board/printer/paper.h"
+#include "board/printer/print_command.h"
+#include "board/printer/slip_file.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define REAL_TIME_MAX 10u /* bytes of the longest real-time command */
+#define OUTPUT_SIZE   512u
+#define DATA_MAX      8192u /* data of one command that is kept; more is skipped */
+#define QR_MAX        7089u
+#define LINE_MAX      96u
+#define PAGE_UNKNOWN  0xFFu
+
+enum { NUL = 0x00, LF = 0x0A, DLE = 0x10, ESC = 0x1B, FS = 0x1C, GS = 0x1D };
+
+struct print_head {
+    struct paper *paper;
+    uint8_t columns;
+    unsigned lines_per_second;
+
+    /* The world. */
+    enum print_head_paper roll;
+    bool roll_limited;
+    unsigned roll_lines; /* left when limited */
+    bool cover, fault, power, mute;
+    bool recovery_wanted;      /* the cause of a stop has gone, the time starts at the next step */
+    uint64_t recovering_until; /* 0: not recovering */
+    uint64_t now;
+    uint64_t line_due; /* pace */
+
+    /* Receive side. */
+    uint8_t held[REAL_TIME_MAX]; /* beginning of what may be a real-time command */
+    size_t held_size;
+    uint8_t buffer[PRINT_HEAD_BUFFER + REAL_TIME_MAX];
+    size_t buffer_size;
+    uint64_t received;
+
+    /* A command whose data is being collected. */
+    uint8_t command[8];
+    uint32_t data_left;
+    bool data_until_nul;
+    uint8_t data[DATA_MAX];
+    size_t data_size;
+
+    /* Modes and the line being built. */
+    uint8_t align, style; /* style: PAPER_BOLD, _WIDE, _TALL */
+    uint8_t line[LINE_MAX];
+    size_t line_size;
+    uint8_t line_style;
+    uint8_t qr[QR_MAX];
+    size_t qr_size;
+    uint8_t qr_module;
+
+    uint8_t output[OUTPUT_SIZE];
+    size_t output_size;
+};
+
+static bool online(const struct print_head *head)
+{
+    return head->power && !head->cover && !head->fault && head->roll != PRINT_HEAD_PAPER_OUT &&
+           head->recovering_until == 0 && !head->recovery_wanted;
+}
+
+static void answer(struct print_head *head, uint8_t byte)
+{
+    if (!head->mute && head->output_size < sizeof head->output)
+        head->output[head->output_size++] = byte;
+}
+
+static void reset_modes(struct print_head *head)
+{
+    head->align = head->style = 0;
+    head->line_size = 0;
+    head->qr_size = 0;
+    head->qr_module = 3;
+}
+
+static void forget_buffer(struct print_head *head)
+{
+    head->buffer_size = 0;
+    head->data_left = 0;
+    head->data_until_nul = false;
+    head->line_size = 0;
+}
+
+/* Something stops the head: what is under way will not come out as one piece. */
+static void interrupted(struct print_head *head)
+{
+    if (!paper_blank(head->paper) || head->buffer_size != 0 || head->line_size != 0 ||
+        head->data_left != 0 || head->data_until_nul)
+        paper_tear(head->paper);
+}
+
+static void line_printed(struct print_head *head)
+{
+    if (head->lines_per_second != 0)
+        head->line_due = (head->line_due > head->now ? head->line_due : head->now) +
+                         1000u / head->lines_per_second;
+    if (head->roll_limited && (head->roll_lines == 0 || --head->roll_lines == 0))
+        print_head_set_paper(head, PRINT_HEAD_PAPER_OUT);
+}
+
+static void print_line(struct print_head *head)
+{
+    uint8_t style = head->line_size != 0 ? head->line_style : head->style;
+    paper_line(head->paper, style | head->align, head->line, head->line_size);
+    head->line_size = 0;
+    line_printed(head);
+}
+
+static void add_character(struct print_head *head, uint8_t byte)
+{
+    size_t room = head->columns;
+    if (head->line_size == 0)
+        head->line_style = head->style;
+    if ((head->line_style & PAPER_WIDE) != 0)
+        room /= 2;
+    if (head->line_size >= room) {
+        print_line(head);
+        head->line_style = head->style;
+    }
+    head->line[head->line_size++] = byte;
+}
+
+static void print_qr(struct print_head *head)
+{
+    if (head->line_size != 0)
+        print_line(head);
+    if (head->qr_size != 0) {
+        paper_qr(head->paper, head->qr_module, head->qr, head->qr_size);
+        line_printed(head);
+    }
+}
+
+/* GS ( k, symbology 49. */
+static void run_qr_function(struct print_head *head)
+{
+    const uint8_t *data = head->data;
+    if (head->data_size < 3 || data[0] != 49)
+        return;
+    switch (data[1]) {
+    case 67:
+        head->qr_module = data[2] < 1 ? 1 : data[2] > 16 ? 16 : data[2];
+        break;
+    case 80:
+        head->qr_size = head->data_size - 3 < QR_MAX ? head->data_size - 3 : QR_MAX;
+        memcpy(head->qr, data + 3, head->qr_size);
+        break;
+    case 81:
+        print_qr(head);
+        break;
+    default:
+        break;
+    }
+}
+
+static void cut(struct print_head *head)
+{
+    if (head->line_size != 0)
+        print_line(head);
+    paper_cut(head->paper);
+}
+
+static void run_esc(struct print_head *head, const uint8_t *command)
+{
+    switch (command[1]) {
+    case '@':
+        reset_modes(head);
+        break;
+    case 'a':
+        head->align = (command[2] & 15) == 1   ? PAPER_CENTER
+                      : (command[2] & 15) == 2 ? PAPER_RIGHT
+                                               : 0;
+        break;
+    case 'E':
+    case 'G':
+        head->style =
+            (uint8_t)((head->style & ~PAPER_BOLD) | ((command[2] & 1) != 0 ? PAPER_BOLD : 0));
+        break;
+    case '!':
+        head->style = (uint8_t)(((command[2] & 0x08) != 0 ? PAPER_BOLD : 0) |
+                                ((command[2] & 0x10) != 0 ? PAPER_TALL : 0) |
+                                ((command[2] & 0x20) != 0 ? PAPER_WIDE : 0));
+        break;
+    case 'd':
+        if (head->line_size != 0)
+            print_line(head);
+        paper_feed(head->paper, (uint16_t)(command[2] * PAPER_LINE_DOTS));
+        break;
+    case 'J':
+        if (head->line_size != 0)
+            print_line(head);
+        paper_feed(head->paper, command[2]);
+        break;
+    case 'i':
+    case 'm':
+        cut(head);
+        break;
+    case 'u':
+    case 'v':
+        answer(head, head->roll == PRINT_HEAD_PAPER_NEAR_END ? 0x03 : 0x00);
+        break;
+    default:
+        break;
+    }
+}
+
+static void run_gs(struct print_head *head, const uint8_t *command)
+{
+    switch (command[1]) {
+    case '!':
+        head->style =
+            (uint8_t)((head->style & PAPER_BOLD) | ((command[2] & 0x70) != 0 ? PAPER_WIDE : 0) |
+                      ((command[2] & 0x07) != 0 ? PAPER_TALL : 0));
+        break;
+    case 'V':
+        if (command[2] == 65 || command[2] == 66)
+            paper_feed(head->paper, command[3]);
+        cut(head);
+        break;
+    case 'r':
+        answer(head, command[2] == 1 && head->roll == PRINT_HEAD_PAPER_NEAR_END ? 0x03 : 0x00);
+        break;
+    case 'I':
+        answer(head, 0x01);
+        break;
+    case '(':
+        if (command[2] == 'k')
+            run_qr_function(head);
+        break;
+    default:
+        break;
+    }
+}
+
+static void run_command(struct print_head *head)
+{
+    if (head->command[0] == ESC)
+        run_esc(head, head->command);
+    else if (head->command[0] == GS)
+        run_gs(head, head->command);
+}
+
+static void take(struct print_head *head, size_t count)
+{
+    head->buffer_size -= count;
+    memmove(head->buffer, head->buffer + count, head->buffer_size);
+}
+
+/* Moves command data from the buffer. True when the command is complete. */
+static bool collect(struct print_head *head)
+{
+    size_t used = 0;
+    bool done = false;
+    while (used < head->buffer_size && !done) {
+        uint8_t byte = head->buffer[used++];
+        if (head->data_until_nul) {
+            done = byte == NUL;
+        } else {
+            done = --head->data_left == 0;
+        }
+        if (head->data_size < sizeof head->data)
+            head->data[head->data_size++] = byte;
+    }
+    take(head, used);
+    if (done)
+        head->data_until_nul = false;
+    return done;
+}
+
+/* One command, one character or one line end from the buffer. False: nothing whole is there. */
+static bool execute(struct print_head *head)
+{
+    if (head->data_left != 0 || head->data_until_nul) {
+        if (!collect(head))
+            return false;
+        run_command(head);
+        return true;
+    }
+    if (head->buffer_size == 0)
+        return false;
+    uint8_t byte = head->buffer[0];
+    if (byte == ESC || byte == GS || byte == FS || byte == DLE) {
+        struct print_command command = print_command_measure(head->buffer, head->buffer_size);
+        if (command.fixed == 0)
+            return false;
+        memset(head->command, 0, sizeof head->command);
+        memcpy(head->command, head->buffer,
+               command.fixed < sizeof head->command ? command.fixed : sizeof head->command);
+        take(head, command.fixed);
+        head->data_left = command.data;
+        head->data_until_nul = command.until_nul != 0;
+        head->data_size = 0;
+        if (head->data_left == 0 && !head->data_until_nul)
+            run_command(head);
+        return true;
+    }
+    take(head, 1);
+    if (byte == LF)
+        print_line(head);
+    else if (byte == '\t')
+        add_character(head, ' ');
+    else if (byte >= ' ')
+        add_character(head, byte);
+    return true;
+}
+
+void print_head_step(struct print_head *head, uint64_t now_ms)
+{
+    head->now = now_ms;
+    if (head->recovery_wanted) {
+        head->recovery_wanted = false;
+        head->recovering_until = now_ms + PRINT_HEAD_RECOVERY_MS;
+    }
+    if (head->recovering_until != 0 && now_ms >= head->recovering_until)
+        head->recovering_until = 0;
+    while (online(head) && (head->lines_per_second == 0 || head->now >= head->line_due))
+        if (!execute(head))
+            break;
+}
+
+static void answer_status(struct print_head *head, uint8_t n)
+{
+    uint8_t byte = 0x12;
+    bool end = head->roll == PRINT_HEAD_PAPER_OUT;
+    switch (n) {
+    case 1:
+        byte |= online(head) ? 0 : 0x08;
+        break;
+    case 2:
+        byte |= (uint8_t)((head->cover ? 0x04 : 0) | (end ? 0x20 : 0) | (head->fault ? 0x40 : 0));
+        break;
+    case 3:
+        byte |= head->fault ? 0x08 : 0;
+        break;
+    case 4:
+        byte |= (uint8_t)(end ? 0x6C : head->roll == PRINT_HEAD_PAPER_NEAR_END ? 0x0C : 0);
+        break;
+    default:
+        return;
+    }
+    answer(head, byte);
+}
+
+static void clear_buffer(struct print_head *head)
+{
+    forget_buffer(head);
+    reset_modes(head);
+    paper_untear_blank(head->paper);
+    answer(head, 0x37);
+    answer(head, 0x25);
+    answer(head, 0x00);
+}
+
+/* 1: held is a whole real-time command, which was executed; 0: may become one; -1: is none. */
+static int real_time(struct print_head *head)
+{
+    static const uint8_t clear[] = {DLE, 0x14, 8, 1, 3, 20, 1, 6, 2, 8};
+    const uint8_t *held = head->held;
+    if (head->held_size < 2)
+        return held[0] == DLE ? 0 : -1;
+    if (held[1] == 0x04) {
+        if (head->held_size < 3)
+            return 0;
+        answer_status(head, held[2]);
+        return held[2] >= 1 && held[2] <= 4 ? 1 : -1;
+    }
+    if (memcmp(held, clear, head->held_size) != 0)
+        return -1;
+    if (head->held_size < sizeof clear)
+        return 0;
+    clear_buffer(head);
+    return 1;
+}
+
+/* What was held is ordinary: its first byte goes to the buffer, the rest is looked at again. */
+static void release_held(struct print_head *head)
+{
+    int what = -1;
+    while (head->held_size > 0 && what < 0) {
+        head->buffer[head->buffer_size++] = head->held[0];
+        head->held_size--;
+        memmove(head->held, head->held + 1, head->held_size);
+        if (head->held_size > 0)
+            what = real_time(head);
+    }
+    if (what == 1)
+        head->held_size = 0;
+}
+
+size_t print_head_feed(struct print_head *head, const uint8_t *bytes, size_t n, uint64_t now_ms)
+{
+    size_t taken = 0;
+    print_head_step(head, now_ms);
+    while (taken < n) {
+        if (!head->power) {
+            taken = n;
+            break;
+        }
+        if (head->buffer_size >= PRINT_HEAD_BUFFER)
+            print_head_step(head, now_ms);
+        if (head->buffer_size >= PRINT_HEAD_BUFFER && head->held_size == 0 && bytes[taken] != DLE)
+            break;
+        if (head->buffer_size + head->held_size >= sizeof head->buffer)
+            break;
+        head->held[head->held_size++] = bytes[taken++];
+        int what = real_time(head);
+        if (what == 1)
+            head->held_size = 0;
+        else if (what < 0)
+            release_held(head);
+    }
+    head->received += taken;
+    print_head_step(head, now_ms);
+    return taken;
+}
+
+size_t print_head_output(struct print_head *head, uint8_t *out, size_t capacity, uint64_t now_ms)
+{
+    print_head_step(head, now_ms);
+    size_t count = head->output_size < capacity ? head->output_size : capacity;
+    memcpy(out, head->output, count);
+    head->output_size -= count;
+    memmove(head->output, head->output + count, head->output_size);
+    return count;
+}
+
+struct print_head *print_head_open(const struct print_head_options *options)
+{
+    struct print_head *head = calloc(1, sizeof *head);
+    if (head == NULL)
+        return NULL;
+    head->columns = options->columns == 0         ? 48
+                    : options->columns > LINE_MAX ? (uint8_t)LINE_MAX
+                    : options->columns < 16       ? 16
+                                                  : options->columns;
+    head->lines_per_second = options->lines_per_second;
+    head->power = true;
+    reset_modes(head);
+    head->paper = paper_open(options->directory, head->columns, options->png);
+    if (head->paper == NULL) {
+        free(head);
+        return NULL;
+    }
+    return head;
+}
+
+void print_head_close(struct print_head *head)
+{
+    if (head == NULL)
+        return;
+    paper_close(head->paper);
+    free(head);
+}
+
+void print_head_set_paper(struct print_head *head, enum print_head_paper paper)
+{
+    bool was_out = head->roll == PRINT_HEAD_PAPER_OUT;
+    head->roll_limited = false;
+    head->roll = paper;
+    if (paper == PRINT_HEAD_PAPER_OUT && !was_out)
+        interrupted(head);
+    if (paper != PRINT_HEAD_PAPER_OUT && was_out) {
+        /* A new roll: the end of the old one comes out. */
+        paper_roll_end(head->paper);
+        head->recovery_wanted = true;
+    }
+}
+
+void print_head_set_paper_out_after(struct print_head *head, unsigned lines)
+{
+    if (lines == 0) {
+        print_head_set_paper(head, PRINT_HEAD_PAPER_OUT);
+        return;
+    }
+    head->roll_limited = true;
+    head->roll_lines = lines;
+}
+
+void print_head_set_cover(struct print_head *head, bool open)
+{
+    if (open && !head->cover)
+        interrupted(head);
+    if (!open && head->cover)
+        head->recovery_wanted = true;
+    head->cover = open;
+}
+
+void print_head_set_fault(struct print_head *head, bool fault)
+{
+    if (fault && !head->fault)
+        interrupted(head);
+    if (!fault && head->fault)
+        head->recovery_wanted = true;
+    head->fault = fault;
+}
+
+void print_head_set_power(struct print_head *head, bool on)
+{
+    if (head->power && !on) {
+        interrupted(head);
+        forget_buffer(head);
+        head->held_size = 0;
+        head->output_size = 0;
+        reset_modes(head);
+    }
+    if (!head->power && on)
+        head->recovery_wanted = true;
+    head->power = on;
+}
+
+void print_head_power_cycle(struct print_head *head)
+{
+    print_head_set_power(head, false);
+    print_head_set_power(head, true);
+}
+
+void print_head_set_mute(struct print_head *head, bool mute)
+{
+    head->mute = mute;
+}
+
+void print_head_counters(const struct print_head *head, struct print_head_counters *out)
+{
+    const struct paper_counters *paper = paper_counters(head->paper);
+    out->slips = paper->slips;
+    out->torn = paper->torn;
+    out->lines = paper->lines;
+    out->millimetres = paper->dots / PAPER_DOTS_PER_MM;
+    out->bytes = head->received;
+    out->cuts = paper->cuts;
+}
+
+uint32_t print_head_last_slip(const struct print_head *head)
+{
+    return paper_last_slip(head->paper);
+}
+
+void print_head_wait_pictures(struct print_head *head)
+{
+    paper_wait_pictures(head->paper);
+}
