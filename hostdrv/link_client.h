@@ -1,0 +1,101 @@
+/* The asking end of the host link: one request at a time, its one answer, and the events between. No I/O and no clock: bytes
+ * and time come in, bytes go out.
+ *
+ *            link_client_request                answer of this exchange
+ *     IDLE -----------------------> WAITING ------------------------------> ANSWERED
+ *      ^                             |   ^ silence: the same message again, same exchange number
+ *      |                             |   '-(after 1, 2, 4, 4... s; BUSY: after 0.1, 0.2 ... 1 s)
+ *      | link_client_reset           |
+ *      |                             '-- timeout_ms over --> TIMED_OUT
+ *   (ANSWERED and TIMED_OUT may go straight to WAITING by the next link_client_request)
+ *
+ * Sending again is safe for every message: queries change nothing, jobs are executed once per key by the board.
+ *
+ * Always true:
+ * 1. Only an answer with the exchange number and code of the request under way is delivered; a job's also needs the job's key.
+ *    Everything else, above all a late answer to an earlier request, is dropped.
+ * 2. A request ends as ANSWERED or TIMED_OUT at most timeout_ms after it began, whatever bytes arrive.
+ * 3. IN_PROGRESS and BUSY are no answers: the client keeps asking until the time is over.
+ */
+#ifndef HOSTDRV_LINK_CLIENT_H
+#define HOSTDRV_LINK_CLIENT_H
+
+#include "proto/link_message.h"
+
+#define LINK_CLIENT_RESEND_FIRST_MS 1000u
+#define LINK_CLIENT_RESEND_MAX_MS   4000u
+#define LINK_CLIENT_BUSY_FIRST_MS   100u
+#define LINK_CLIENT_BUSY_MAX_MS     1000u
+#define LINK_CLIENT_EVENTS          32u /* kept for the reader; older ones are forgotten */
+
+enum link_client_state {
+    LINK_CLIENT_IDLE = 0,
+    LINK_CLIENT_WAITING = 1,
+    LINK_CLIENT_ANSWERED = 2,
+    LINK_CLIENT_TIMED_OUT = 3
+};
+
+struct link_client_event {
+    uint8_t code;      /* LINK_EVENT_... */
+    uint8_t paper;     /* LINK_EVENT_PAPER */
+    uint32_t document; /* LINK_EVENT_CONFIRMED, LINK_EVENT_PRINTED */
+};
+
+struct link_client_answer {
+    struct refusal refusal; /* code 0: accepted */
+    bool keyed;             /* job: the answer carries the job's key; a refusal without it proves nothing */
+    const uint8_t *body;    /* after the code, or after the refusal and its key; inside the client, until the next request */
+    size_t size;
+};
+
+struct link_client {
+    struct link_decoder decoder;
+    struct link_assembler assembler;
+    uint8_t answer[LINK_MESSAGE_MAX];
+    uint8_t request[LINK_MESSAGE_MAX];
+    size_t request_size;
+    size_t request_offset; /* of the next fragment to send */
+    uint8_t wire[LINK_WIRE_MAX];
+    size_t wire_size, wire_sent;
+    enum link_client_state state;
+    uint8_t code;
+    uint16_t exchange;
+    bool sending; /* fragments of the request are left */
+    bool waits_to_resend;
+    uint64_t deadline_ms, resend_at_ms;
+    unsigned resend_delay_ms, busy_delay_ms;
+    struct link_client_answer result;
+    struct link_client_event events[LINK_CLIENT_EVENTS];
+    uint64_t event_count; /* ever received; number n lies at n % LINK_CLIENT_EVENTS */
+    uint64_t requests_sent, answers_received;
+    uint32_t strays; /* frames that belonged to nothing */
+};
+
+/* exchange_seed: any number, best a random one, so that answers meant for an earlier process do not fit. */
+void link_client_init(struct link_client *client, uint16_t exchange_seed);
+/* A new connection: forgets what was under way, and sends a delimiter first, which ends whatever half frame the other side holds. Events stay. */
+void link_client_reset(struct link_client *client);
+/* Starts a request; message (size at most LINK_MESSAGE_MAX) is copied. A job's message begins with its key. */
+void link_client_request(struct link_client *client, uint8_t code, const uint8_t *message,
+                         size_t size, unsigned timeout_ms, uint64_t now_ms);
+/* Gives up the request under way; its answer will be a stray. */
+void link_client_abandon(struct link_client *client);
+
+/* Bytes that want to go out; 0: none. */
+size_t link_client_output(struct link_client *client, const uint8_t **bytes);
+/* The first `count` of them are gone. */
+void link_client_sent(struct link_client *client, size_t count, uint64_t now_ms);
+void link_client_input(struct link_client *client, const uint8_t *bytes, size_t size,
+                       uint64_t now_ms);
+/* Moves time on and returns the state. */
+enum link_client_state link_client_tick(struct link_client *client, uint64_t now_ms);
+/* When tick must be called at the latest; UINT64_MAX: no need. */
+uint64_t link_client_deadline(const struct link_client *client);
+/* Valid in state ANSWERED. */
+const struct link_client_answer *link_client_result(const struct link_client *client);
+
+/* The oldest event kept that has number *cursor or later; moves the cursor behind it. False: none. */
+bool link_client_event_next(const struct link_client *client, uint64_t *cursor,
+                            struct link_client_event *out);
+
+#endif

@@ -1,0 +1,300 @@
+/* USB by libusb-1.0: the board's vendor interface with one bulk endpoint each way, found by the serial number string.
+ *
+ * One IN transfer is always pending and one OUT transfer at most. The stream has its own frames, so packet boundaries mean nothing;
+ * but a transfer of whole packets needs a zero-length one after it, or the board waits for more. The traps below were found by
+ * running (design note USB.md, "What the driver must do").
+ */
+#include <libusb-1.0/libusb.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/time.h>
+
+#include "hostdrv/fault.h"
+#include "hostdrv/transport.h"
+
+/* pid.codes' test pair: for development only, a product brings its own by -DKKT_USB_VENDOR_ID=... */
+#ifndef KKT_USB_VENDOR_ID
+#define KKT_USB_VENDOR_ID 0x1209
+#endif
+#ifndef KKT_USB_PRODUCT_ID
+#define KKT_USB_PRODUCT_ID 0x0001
+#endif
+
+#define USB_BUFFER_BYTES 4096 /* a multiple of every bulk packet size, else a babble loses data */
+
+_Static_assert(USB_BUFFER_BYTES % 512 == 0, "whole packets at high speed too");
+
+struct transport_usb {
+    struct transport base;
+    libusb_context *context;
+    libusb_device_handle *handle;
+    int interface;
+    uint8_t endpoint_in, endpoint_out;
+    struct libusb_transfer *in, *out;
+    bool in_pending, out_pending, dead;
+    uint8_t in_bytes[USB_BUFFER_BYTES], out_bytes[USB_BUFFER_BYTES];
+    size_t in_size, in_taken;
+};
+
+static struct transport_usb *self_of(struct transport *transport)
+{
+    return (struct transport_usb *)transport;
+}
+
+static void LIBUSB_CALL in_done(struct libusb_transfer *transfer)
+{
+    struct transport_usb *self = transfer->user_data;
+    self->in_pending = false;
+    self->in_taken = 0;
+    self->in_size = (size_t)transfer->actual_length; /* there may be some with a time-out too */
+    /* An unplugged board ends the transfer as NO_DEVICE or as ERROR, depending on the host controller. */
+    if (transfer->status != LIBUSB_TRANSFER_COMPLETED &&
+        transfer->status != LIBUSB_TRANSFER_TIMED_OUT)
+        self->dead = true;
+}
+
+static void LIBUSB_CALL out_done(struct libusb_transfer *transfer)
+{
+    struct transport_usb *self = transfer->user_data;
+    self->out_pending = false;
+    if (transfer->status != LIBUSB_TRANSFER_COMPLETED ||
+        transfer->actual_length != transfer->length)
+        self->dead = true;
+}
+
+static void submit_in(struct transport_usb *self)
+{
+    if (self->in_pending || self->dead || self->in_taken < self->in_size)
+        return;
+    libusb_fill_bulk_transfer(self->in, self->handle, self->endpoint_in, self->in_bytes,
+                              USB_BUFFER_BYTES, in_done, self, 0);
+    self->in_pending = true;
+    if (libusb_submit_transfer(self->in) != 0) {
+        self->in_pending = false;
+        self->dead = true;
+    }
+}
+
+static void handle_events(struct transport_usb *self, unsigned timeout_ms)
+{
+    struct timeval wait = {.tv_sec = (time_t)(timeout_ms / 1000u),
+                           .tv_usec = (suseconds_t)(timeout_ms % 1000u) * 1000};
+    int result = libusb_handle_events_timeout_completed(self->context, &wait, NULL);
+    if (result != 0 && result != LIBUSB_ERROR_INTERRUPTED)
+        self->dead = true;
+}
+
+static int usb_read(struct transport *transport, uint8_t *bytes, size_t capacity)
+{
+    struct transport_usb *self = self_of(transport);
+    submit_in(self);
+    if (self->in_taken == self->in_size && !self->dead)
+        handle_events(self, 0);
+    size_t count = self->in_size - self->in_taken;
+    if (count == 0)
+        return self->dead ? -1 : 0;
+    if (count > capacity)
+        count = capacity;
+    memcpy(bytes, self->in_bytes + self->in_taken, count);
+    self->in_taken += count;
+    submit_in(self);
+    return (int)count;
+}
+
+static int usb_write(struct transport *transport, const uint8_t *bytes, size_t size)
+{
+    struct transport_usb *self = self_of(transport);
+    if (self->out_pending)
+        handle_events(self, 0);
+    if (self->dead)
+        return -1;
+    if (self->out_pending)
+        return 0;
+    if (size > USB_BUFFER_BYTES)
+        size = USB_BUFFER_BYTES;
+    memcpy(self->out_bytes, bytes, size);
+    libusb_fill_bulk_transfer(self->out, self->handle, self->endpoint_out, self->out_bytes,
+                              (int)size, out_done, self, 0);
+    self->out->flags = LIBUSB_TRANSFER_ADD_ZERO_PACKET;
+    self->out_pending = true;
+    if (libusb_submit_transfer(self->out) != 0) {
+        self->out_pending = false;
+        self->dead = true;
+        return -1;
+    }
+    return (int)size;
+}
+
+static int usb_wait(struct transport *transport, bool want_write, unsigned timeout_ms)
+{
+    struct transport_usb *self = self_of(transport);
+    submit_in(self);
+    bool ready = self->in_taken < self->in_size || (want_write && !self->out_pending);
+    if (!ready && !self->dead) {
+        handle_events(self, timeout_ms);
+        ready = self->in_taken < self->in_size || (want_write && !self->out_pending);
+    }
+    if (ready)
+        return 1;
+    return self->dead ? -1 : 0;
+}
+
+static void usb_free(struct transport_usb *self)
+{
+    libusb_free_transfer(self->in);
+    libusb_free_transfer(self->out);
+    if (self->handle != NULL)
+        libusb_close(self->handle);
+    if (self->context != NULL)
+        libusb_exit(self->context);
+    free(self);
+}
+
+static void usb_close(struct transport *transport)
+{
+    struct transport_usb *self = self_of(transport);
+    if (self->in_pending)
+        libusb_cancel_transfer(self->in);
+    if (self->out_pending)
+        libusb_cancel_transfer(self->out);
+    /* The library writes to a transfer until its callback ran; a cancelled one ends at once. */
+    for (unsigned round = 0; round < 50 && (self->in_pending || self->out_pending); round++) {
+        struct timeval wait = {.tv_usec = 20000};
+        libusb_handle_events_timeout_completed(self->context, &wait, NULL);
+    }
+    libusb_release_interface(self->handle, self->interface);
+    usb_free(self);
+}
+
+static const struct transport_operations usb_operations = {
+    .read = usb_read, .write = usb_write, .wait = usb_wait, .close = usb_close};
+
+static int usb_code(int result)
+{
+    switch (result) {
+    case LIBUSB_ERROR_ACCESS:
+        return ERROR_PERMISSION;
+    case LIBUSB_ERROR_BUSY:
+        return ERROR_LINK_BUSY;
+    default:
+        return ERROR_LINK_LOST;
+    }
+}
+
+/* The vendor interface with a bulk endpoint each way. */
+static bool take_interface(struct transport_usb *self, const struct libusb_interface *interface)
+{
+    if (interface->num_altsetting < 1)
+        return false;
+    const struct libusb_interface_descriptor *setting = &interface->altsetting[0];
+    if (setting->bInterfaceClass != LIBUSB_CLASS_VENDOR_SPEC)
+        return false;
+    self->endpoint_in = self->endpoint_out = 0;
+    for (int i = 0; i < setting->bNumEndpoints; i++) {
+        const struct libusb_endpoint_descriptor *endpoint = &setting->endpoint[i];
+        if ((endpoint->bmAttributes & LIBUSB_TRANSFER_TYPE_MASK) != LIBUSB_TRANSFER_TYPE_BULK)
+            continue;
+        if (endpoint->bEndpointAddress & LIBUSB_ENDPOINT_IN)
+            self->endpoint_in = endpoint->bEndpointAddress;
+        else
+            self->endpoint_out = endpoint->bEndpointAddress;
+    }
+    self->interface = setting->bInterfaceNumber;
+    return self->endpoint_in != 0 && self->endpoint_out != 0;
+}
+
+static int find_interface(struct transport_usb *self)
+{
+    struct libusb_config_descriptor *configuration = NULL;
+    int result = libusb_get_active_config_descriptor(libusb_get_device(self->handle), &configuration);
+    if (result != 0)
+        return result;
+    bool found = false;
+    for (int i = 0; i < configuration->bNumInterfaces && !found; i++)
+        found = take_interface(self, &configuration->interface[i]);
+    libusb_free_config_descriptor(configuration);
+    return found ? 0 : LIBUSB_ERROR_NOT_FOUND;
+}
+
+/* 0 and self->handle when this device has the serial number; else why not. */
+static int try_device(struct transport_usb *self, libusb_device *device, const char *serial)
+{
+    struct libusb_device_descriptor descriptor;
+    int result = libusb_get_device_descriptor(device, &descriptor);
+    if (result != 0 || descriptor.idVendor != KKT_USB_VENDOR_ID ||
+        descriptor.idProduct != KKT_USB_PRODUCT_ID || descriptor.iSerialNumber == 0)
+        return LIBUSB_ERROR_NOT_FOUND;
+    result = libusb_open(device, &self->handle);
+    if (result != 0) {
+        self->handle = NULL;
+        return result;
+    }
+    unsigned char text[64];
+    result = libusb_get_string_descriptor_ascii(self->handle, descriptor.iSerialNumber, text,
+                                                (int)sizeof text);
+    if (result >= 0 && (size_t)result == strlen(serial) &&
+        memcmp(text, serial, (size_t)result) == 0)
+        return 0;
+    libusb_close(self->handle);
+    self->handle = NULL;
+    return result < 0 ? result : LIBUSB_ERROR_NOT_FOUND;
+}
+
+static int find_device(struct transport_usb *self, const char *serial)
+{
+    libusb_device **devices = NULL;
+    ssize_t count = libusb_get_device_list(self->context, &devices);
+    if (count < 0)
+        return (int)count;
+    int result = LIBUSB_ERROR_NOT_FOUND;
+    for (ssize_t i = 0; i < count && self->handle == NULL; i++) {
+        int tried = try_device(self, devices[i], serial);
+        /* A board that may not be opened explains more than "not found". */
+        if (tried != LIBUSB_ERROR_NOT_FOUND)
+            result = tried;
+    }
+    libusb_free_device_list(devices, 1);
+    return self->handle != NULL ? 0 : result;
+}
+
+static int start(struct transport_usb *self, const char *serial)
+{
+    int result = libusb_init(&self->context);
+    if (result != 0) {
+        self->context = NULL;
+        return result;
+    }
+    result = find_device(self, serial);
+    if (result == 0)
+        result = find_interface(self);
+    if (result == 0) {
+        libusb_set_auto_detach_kernel_driver(self->handle, 1);
+        result = libusb_claim_interface(self->handle, self->interface);
+    }
+    if (result != 0)
+        return result;
+    self->in = libusb_alloc_transfer(0);
+    self->out = libusb_alloc_transfer(0);
+    if (self->in == NULL || self->out == NULL)
+        return LIBUSB_ERROR_NO_MEM;
+    submit_in(self);
+    return self->dead ? LIBUSB_ERROR_IO : 0;
+}
+
+int transport_usb_open(const struct device_uri *uri, struct transport **out, kkt_error *error)
+{
+    struct transport_usb *self = calloc(1, sizeof *self);
+    if (self == NULL)
+        return fault_set(error, ERROR_INTERNAL, "out of memory");
+    self->base.operations = &usb_operations;
+    int result = start(self, uri->place);
+    if (result != 0) {
+        usb_free(self);
+        return fault_set(error, usb_code(result), "USB device %04x:%04x with serial number %s: %s",
+                         KKT_USB_VENDOR_ID, KKT_USB_PRODUCT_ID, uri->place,
+                         result == LIBUSB_ERROR_NOT_FOUND ? "not connected"
+                                                          : libusb_strerror(result));
+    }
+    *out = &self->base;
+    return KKT_OK;
+}

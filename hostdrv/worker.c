@@ -1,0 +1,267 @@
+#include "hostdrv/worker.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "hostdrv/fault.h"
+#include "hostdrv/result.h"
+
+void worker_init(struct worker *worker, struct queue_store *store, struct link_client *client,
+                 unsigned answer_timeout_ms, const kkt_key *target)
+{
+    memset(worker, 0, sizeof *worker);
+    worker->store = store;
+    worker->client = client;
+    worker->answer_timeout_ms = answer_timeout_ms;
+    worker->has_target = target != NULL;
+    if (target != NULL)
+        worker->target = *target;
+    worker->event_cursor = client->event_count;
+    worker->pause_ms = WORKER_RETRY_FIRST_MS;
+}
+
+int worker_connected(struct worker *worker, const kkt_identity *identity, kkt_error *error)
+{
+    worker->identity = *identity;
+    worker->device_tag = link_device_tag(identity->serial);
+    for (unsigned i = 0; i < worker->pending_count; i++) {
+        struct worker_pending *pending = &worker->pending[i];
+        if (pending->wants_identity && strcmp(pending->result.serial, identity->serial) == 0)
+            result_set_board(&pending->result, identity);
+        pending->wants_identity = false;
+    }
+    worker->identify_first = false;
+    return queue_store_bind(worker->store, identity->serial, error);
+}
+
+void worker_disconnected(struct worker *worker)
+{
+    if (worker->state == WORKER_ASKING)
+        worker->state = WORKER_CHOOSING;
+}
+
+static void collect_events(struct worker *worker)
+{
+    struct link_client_event event;
+    while (worker->confirmed_count < WORKER_CONFIRMED_MAX &&
+           link_client_event_next(worker->client, &worker->event_cursor, &event)) {
+        if (event.code == LINK_EVENT_CONFIRMED && event.document != 0)
+            worker->confirmed[worker->confirmed_count++] = event.document;
+    }
+}
+
+static int write_pending(struct worker *worker, kkt_error *error)
+{
+    int result = KKT_OK;
+    for (unsigned i = 0; i < worker->pending_count && result == KKT_OK; i++)
+        result = queue_store_finish(worker->store, worker->pending[i].id,
+                                    &worker->pending[i].result, error);
+    for (unsigned i = 0; i < worker->confirmed_count && result == KKT_OK; i++) {
+        unsigned changed;
+        result = queue_store_confirm(worker->store, worker->identity.fn_number,
+                                     worker->confirmed[i], &changed, error);
+    }
+    return result;
+}
+
+int worker_settle(struct worker *worker, kkt_error *error)
+{
+    bool results = worker->pending_count > 0;
+    if (!results && worker->confirmed_count == 0)
+        return KKT_OK;
+    /* Confirmations alone need no disk: the board's operator queue tells them again (kkt_update_confirmations). */
+    int result =
+        queue_store_begin(worker->store, results ? QUEUE_DURABLE : QUEUE_UNSYNCED, error);
+    if (result == KKT_OK) {
+        result = write_pending(worker, error);
+        if (result == KKT_OK)
+            result = queue_store_commit(worker->store, results, error);
+        else
+            queue_store_rollback(worker->store);
+    }
+    /* What could not be stored is asked for again by its key; keeping it here would only go stale. */
+    worker->pending_count = 0;
+    worker->confirmed_count = 0;
+    if (result == KKT_OK && results)
+        queue_store_step(worker->store, QUEUE_STEP_RESULT_STORED);
+    return result;
+}
+
+static enum worker_status failed(struct worker *worker, kkt_error *error)
+{
+    kkt_error ignored;
+    /* The first error is the one to report. */
+    worker_settle(worker, error != NULL && error->code != KKT_OK ? &ignored : error);
+    return WORKER_FAILED;
+}
+
+static bool is_target(const struct worker *worker, const kkt_key *key)
+{
+    return worker->has_target && memcmp(worker->target.bytes, key->bytes, sizeof key->bytes) == 0;
+}
+
+static enum worker_status send_job(struct worker *worker, uint64_t now_ms)
+{
+    struct byte_writer writer;
+    struct link_job job = {.device_tag = worker->device_tag};
+    memcpy(job.key, worker->job.entry.result.key.bytes, sizeof job.key);
+    /* The body lies in place behind the header already. */
+    byte_writer_init(&writer, worker->message, LINK_JOB_HEADER_SIZE);
+    link_job_put(&writer, &job);
+    assert(writer.length == LINK_JOB_HEADER_SIZE);
+    link_client_request(worker->client, (uint8_t)worker->job.entry.result.job, worker->message,
+                        LINK_JOB_HEADER_SIZE + worker->job.entry.size, worker->answer_timeout_ms,
+                        now_ms);
+    worker->state = WORKER_ASKING;
+    return WORKER_SENDING;
+}
+
+static enum worker_status choose(struct worker *worker, uint64_t now_ms, kkt_error *error)
+{
+    if (worker->identify_first)
+        return WORKER_IDENTIFY;
+    for (;;) {
+        int result = queue_store_next(worker->store, worker->cursor, &worker->job,
+                                      worker->message + LINK_JOB_HEADER_SIZE, error);
+        if (result == ERROR_NOT_FOUND)
+            return worker_settle(worker, error) == KKT_OK ? WORKER_EMPTY : WORKER_FAILED;
+        if (result != KKT_OK)
+            return failed(worker, error);
+        const struct queue_row *job = &worker->job;
+        bool foreign =
+            job->sent_to[0] != '\0' && strcmp(job->sent_to, worker->identity.serial) != 0;
+        if (foreign) {
+            snprintf(worker->foreign_board, sizeof worker->foreign_board, "%s", job->sent_to);
+            worker->cursor = job->entry.id;
+            if (!is_target(worker, &job->entry.result.key))
+                continue;
+            fault_set(error, ERROR_OTHER_DEVICE,
+                      "the job was sent to board %s, and only that one can tell its outcome",
+                      job->sent_to);
+            return failed(worker, error);
+        }
+        bool marked;
+        result = queue_store_mark(worker->store, job->entry.id, worker->identity.serial, &marked,
+                                  error);
+        if (result != KKT_OK)
+            return failed(worker, error);
+        if (marked) {
+            queue_store_step(worker->store, QUEUE_STEP_MARKED);
+            return send_job(worker, now_ms);
+        }
+        worker->cursor = job->entry.id; /* it was taken back a moment ago */
+    }
+}
+
+/* The job's fate is proven: remember it, go on, store later. */
+static enum worker_status finish_job(struct worker *worker, const kkt_result *result,
+                                     uint64_t now_ms, kkt_error *error)
+{
+    assert(worker->pending_count < WORKER_GROUP_MAX);
+    struct worker_pending *pending = &worker->pending[worker->pending_count++];
+    if (worker->pending_count == 1)
+        worker->pending_since_ms = now_ms;
+    pending->id = worker->job.entry.id;
+    pending->result = *result;
+    bool registered =
+        result->state == KKT_JOB_DONE && worker->job.entry.result.job == KKT_JOB_REGISTRATION;
+    pending->wants_identity = registered || worker->identify_first;
+    worker->cursor = worker->job.entry.id;
+    worker->state = WORKER_CHOOSING;
+    worker->pause_ms = WORKER_RETRY_FIRST_MS;
+    if (pending->wants_identity)
+        return WORKER_IDENTIFY;
+    if (is_target(worker, &worker->job.entry.result.key))
+        return worker_settle(worker, error) == KKT_OK ? WORKER_TARGET : WORKER_FAILED;
+    return choose(worker, now_ms, error);
+}
+
+static enum worker_status take_answer(struct worker *worker, uint64_t now_ms, kkt_error *error)
+{
+    const struct link_client_answer *answer = link_client_result(worker->client);
+    const kkt_result *job = &worker->job.entry.result;
+    uint16_t code = answer->refusal.code;
+    kkt_result result;
+    queue_store_step(worker->store, QUEUE_STEP_ANSWERED);
+    if (code == ERROR_NONE) {
+        struct link_result link;
+        bool good = link_result_get(answer->body, answer->size, &link);
+        assert(good && answer->keyed); /* the client let it through */
+        (void)good;
+        result_from_link(&link, &worker->identity, &result);
+        result.job = job->job;
+        return finish_job(worker, &result, now_ms, error);
+    }
+    if (code >= ERROR_OUTCOME_UNKNOWN || code == ERROR_LINK_BUSY) {
+        worker->unknown_code = code;
+        worker->state = WORKER_PAUSING;
+        worker->pause_until_ms = now_ms + worker->pause_ms;
+        worker->pause_ms *= 2;
+        if (worker->pause_ms > WORKER_RETRY_MAX_MS)
+            worker->pause_ms = WORKER_RETRY_MAX_MS;
+        return WORKER_WAITING;
+    }
+    /* Without the job's key it proves nothing about the job; the other two are about the board, not the job. */
+    if (!answer->keyed || code == ERROR_VERSION_UNSUPPORTED || code == ERROR_OTHER_DEVICE) {
+        worker->state = WORKER_CHOOSING;
+        fault_refusal(error, &answer->refusal);
+        return failed(worker, error);
+    }
+    result_from_refusal(job->key.bytes, job->job, &answer->refusal, &worker->identity, &result);
+    return finish_job(worker, &result, now_ms, error);
+}
+
+static bool group_due(const struct worker *worker, uint64_t now_ms)
+{
+    if (worker->pending_count == WORKER_GROUP_MAX)
+        return true; /* the next answer needs room */
+    return worker->pending_count > 0 && now_ms >= worker->pending_since_ms + WORKER_GROUP_AGE_MS;
+}
+
+enum worker_status worker_step(struct worker *worker, uint64_t now_ms, kkt_error *error)
+{
+    collect_events(worker);
+    switch (worker->state) {
+    case WORKER_PAUSING:
+        if (now_ms >= worker->pause_until_ms)
+            worker->state = WORKER_CHOOSING;
+        break;
+    case WORKER_ASKING:
+        switch (worker->client->state) {
+        case LINK_CLIENT_ANSWERED:
+            if (worker->pending_count == WORKER_GROUP_MAX &&
+                worker_settle(worker, error) != KKT_OK)
+                return WORKER_FAILED;
+            return take_answer(worker, now_ms, error);
+        case LINK_CLIENT_WAITING:
+            break;
+        default:
+            worker->state = WORKER_CHOOSING;
+            return WORKER_SILENT;
+        }
+        break;
+    case WORKER_CHOOSING:
+        /* The target may have been finished by an answer that wanted the identity first. */
+        if (worker->pending_count > 0 &&
+            is_target(worker, &worker->pending[worker->pending_count - 1].result.key))
+            return worker_settle(worker, error) == KKT_OK ? WORKER_TARGET : WORKER_FAILED;
+        break;
+    }
+    if (worker->state == WORKER_CHOOSING)
+        return choose(worker, now_ms, error);
+    if (group_due(worker, now_ms) && worker_settle(worker, error) != KKT_OK)
+        return WORKER_FAILED;
+    return WORKER_WAITING;
+}
+
+uint64_t worker_deadline(const struct worker *worker)
+{
+    uint64_t deadline_ms = UINT64_MAX;
+    if (worker->state == WORKER_PAUSING)
+        deadline_ms = worker->pause_until_ms;
+    if (worker->pending_count > 0 &&
+        worker->pending_since_ms + WORKER_GROUP_AGE_MS < deadline_ms)
+        deadline_ms = worker->pending_since_ms + WORKER_GROUP_AGE_MS;
+    return deadline_ms;
+}
