@@ -75,13 +75,21 @@ static void put_qr_function(struct byte_writer *out, uint8_t function, size_t pa
     put_u8(out, function);
 }
 
+/* The quiet zone of 4 modules that readers need above and below. */
+static void put_quiet_zone(struct byte_writer *out, uint8_t module)
+{
+    put3(out, ESC, 'J', (uint8_t)(4u * module));
+}
+
 static void put_qr(struct byte_writer *out, const uint8_t *text, size_t length)
 {
+    uint8_t module = escpos_qr_module(length);
+    put_quiet_zone(out, module);
     put_qr_function(out, 'A', 2); /* model 2 */
     put_u8(out, '2');
     put_u8(out, 0);
     put_qr_function(out, 'C', 1);
-    put_u8(out, escpos_qr_module(length));
+    put_u8(out, module);
     put_qr_function(out, 'E', 1); /* error correction level M */
     put_u8(out, '1');
     put_qr_function(out, 'P', length + 1); /* the content */
@@ -89,6 +97,7 @@ static void put_qr(struct byte_writer *out, const uint8_t *text, size_t length)
     put_bytes(out, text, length);
     put_qr_function(out, 'Q', 1); /* print it */
     put_u8(out, '0');
+    put_quiet_zone(out, module);
 }
 
 static void put_style(struct byte_writer *out, uint8_t wanted, uint8_t *style)

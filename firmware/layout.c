@@ -45,6 +45,7 @@ static void paragraph_end(struct layout *layout, const struct byte_writer *out,
 {
     size_t length = written(out);
     layout->paragraph_kind = (uint8_t)kind;
+    layout->after_rule = kind == PARAGRAPH_RULE;
     layout->paragraph_style = style;
     layout->paragraph_label = (uint16_t)(label < length ? label : length);
     layout->paragraph_length = (uint16_t)length;
@@ -86,7 +87,7 @@ static void compose_line(struct layout *layout, const struct layout_row *row, co
 {
     struct byte_writer out = paragraph_begin(layout);
     if (!says_cashier(tlv))
-        layout_label(&out, row_label(layout, row, tlv), layout->kind);
+        layout_label(&out, row_label(layout, row, tlv));
     size_t label = written(&out);
     if (layout_value(&out, tlv))
         paragraph_end(layout, &out, label == 0 ? PARAGRAPH_TEXT : PARAGRAPH_PAIR, label,
@@ -103,7 +104,7 @@ static void compose_text(struct layout *layout, const struct layout_row *row, co
 static void compose_literal(struct layout *layout, const char *label, uint8_t style)
 {
     struct byte_writer out = paragraph_begin(layout);
-    layout_label(&out, label, layout->kind);
+    layout_label(&out, label);
     paragraph_end(layout, &out, PARAGRAPH_TEXT, 0, style);
 }
 
@@ -117,7 +118,7 @@ static void compose_flag(struct layout *layout, const struct layout_row *row, co
 static void compose_money(struct layout *layout, const char *label, uint64_t kop, uint8_t style)
 {
     struct byte_writer out = paragraph_begin(layout);
-    layout_label(&out, label, layout->kind);
+    layout_label(&out, label);
     size_t label_length = written(&out);
     put_u8(&out, '=');
     layout_money(&out, kop);
@@ -128,7 +129,8 @@ static void compose_sum(struct layout *layout, const struct layout_row *row, con
 {
     uint64_t kop;
     /* The receipt's total is printed always, every other sum only when there is one. */
-    if (tlv_get_vln(tlv, &kop) && (kop != 0 || tlv->tag == TAG_RECEIPT_TOTAL))
+    if (tlv_get_vln(tlv, &kop) &&
+        (kop != 0 || (tlv->tag == TAG_RECEIPT_TOTAL && layout->depth == 1)))
         compose_money(layout, row_label(layout, row, tlv), kop, row->style);
 }
 
@@ -140,7 +142,7 @@ static void compose_duo(struct layout *layout, const struct layout_frame *frame,
     bool has_right = row->tag2 != 0 && tlv_find(frame->data, frame->size, row->tag2, &right) == 1;
     struct byte_writer out = paragraph_begin(layout);
     if (has_left) {
-        layout_label(&out, row_label(layout, row, &left), layout->kind);
+        layout_label(&out, row_label(layout, row, &left));
         put_u8(&out, ' ');
         if (!layout_value(&out, &left))
             out.length = 0;
@@ -158,9 +160,9 @@ static void compose_title(struct layout *layout, uint8_t style)
     const char *title = form_title(layout->form);
     struct byte_writer out = paragraph_begin(layout);
     if (title[0] != 0) {
-        layout_label(&out, title, 0);
+        layout_label(&out, title);
     } else {
-        layout_label(&out, "ДОКУМЕНТ ", 0);
+        layout_label(&out, "ДОКУМЕНТ ");
         layout_number(&out, layout->form, 1);
     }
     paragraph_end(layout, &out, PARAGRAPH_TEXT, 0, style);
@@ -176,8 +178,8 @@ static void compose_vat_sum(struct layout *layout, const struct layout_frame *fr
         !tlv_find_u8(frame->data, frame->size, TAG_VAT_RATE, &rate) || vat_rate_label(rate)[0] == 0)
         return;
     struct byte_writer out = paragraph_begin(layout);
-    layout_label(&out, "СУММА ", 0);
-    layout_label(&out, vat_rate_label(rate), 0);
+    layout_label(&out, "СУММА ");
+    layout_label(&out, vat_rate_label(rate));
     size_t label = written(&out);
     put_u8(&out, '=');
     layout_money(&out, kop);
@@ -190,11 +192,9 @@ static void compose_item_name(struct layout *layout, const struct layout_frame *
     uint8_t check;
     struct byte_writer out = paragraph_begin(layout);
     if (tlv_find_u8(frame->data, frame->size, TAG_ITEM_CHECK_RESULT, &check))
-        layout_label(&out,
-                     check == 0x0F                          ? "[М+] "
-                     : (check & 3) == 1 || (check & 4) != 0 ? "[М-] "
-                                                            : "[М] ",
-                     0);
+        layout_label(&out, check == 0x0F                          ? "[М+] "
+                           : (check & 3) == 1 || (check & 4) != 0 ? "[М-] "
+                                                                  : "[М] ");
     if (tlv_find(frame->data, frame->size, TAG_ITEM_NAME, &name) == 1)
         layout_text(&out, name.value, name.length);
     if (written(&out) != 0)
@@ -306,7 +306,9 @@ static void compose_free_qr(struct layout *layout, const struct tlv *tlv)
 {
     struct byte_writer out = paragraph_begin(layout);
     size_t limit = sizeof((struct slip_line *)0)->text;
-    put_bytes(&out, tlv->value, tlv->length < limit ? tlv->length : limit);
+    /* Control bytes inside would reach the head as commands. */
+    for (size_t i = 0; i < tlv->length && i < limit; i++)
+        put_u8(&out, tlv->value[i] < ' ' || tlv->value[i] == 0x7F ? ' ' : tlv->value[i]);
     if (tlv->length != 0)
         paragraph_end(layout, &out, PARAGRAPH_QR, 0, SLIP_STYLE_CENTER);
 }
@@ -363,6 +365,17 @@ static void compose_body(struct layout *layout, const struct tlv *tlv)
         compose_free_text(layout, tlv);
 }
 
+/* Of the register's own totals only kinds that happened are printed, and sales always. */
+static bool empty_totals(const struct tlv *tlv)
+{
+    uint32_t count = 1;
+    uint8_t kind = 0;
+    return tlv->tag == TAG_TOTALS_KIND &&
+           tlv_find_u32(tlv->value, tlv->length, TAG_TOTALS_COUNT, &count) && count == 0 &&
+           tlv_find_u8(tlv->value, tlv->length, TAG_SETTLEMENT_KIND, &kind) &&
+           kind != SETTLEMENT_SALE;
+}
+
 /* One element for a row that takes elements. False when there are no more: the row is done. */
 static bool step_element(struct layout *layout, struct layout_frame *frame)
 {
@@ -393,7 +406,8 @@ static bool step_element(struct layout *layout, struct layout_frame *frame)
         compose_sum(layout, row, &tlv);
         break;
     case ROW_EACH:
-        push(layout, row->rows, &tlv);
+        if (!empty_totals(&tlv))
+            push(layout, row->rows, &tlv);
         break;
     default:
         compose_body(layout, &tlv);
@@ -414,12 +428,17 @@ static void step_single(struct layout *layout, const struct layout_frame *frame)
         compose_literal(layout, row->label, row->style);
         break;
     case ROW_RULE:
+        if (layout->after_rule)
+            break;
         out = paragraph_begin(layout);
         paragraph_end(layout, &out, PARAGRAPH_RULE, 0, 0);
         break;
     case ROW_MARK:
         if ((layout->marks & row->tag) != 0)
             compose_literal(layout, row->label, row->style);
+        break;
+    case ROW_KIND:
+        compose_literal(layout, settlement_kind_label(layout->kind), row->style);
         break;
     case ROW_TITLE:
         compose_title(layout, row->style);

@@ -68,6 +68,7 @@ struct layout {
     uint8_t paragraph[LAYOUT_PARAGRAPH];
     uint16_t paragraph_label, paragraph_length, paragraph_offset;
     uint8_t paragraph_kind, paragraph_style;
+    bool after_rule; /* the last line was a rule: another would say nothing */
     bool finished;
 };
 

@@ -59,7 +59,6 @@
     }
 
 #define HEADING (SLIP_STYLE_CENTER | SLIP_STYLE_BOLD)
-#define BIG     (SLIP_STYLE_CENTER | SLIP_STYLE_BOLD | SLIP_STYLE_TALL)
 #define BIGGEST (SLIP_STYLE_BOLD | SLIP_STYLE_WIDE | SLIP_STYLE_TALL)
 
 /* Every slip begins with its marks and the shop's own words. */
@@ -166,7 +165,7 @@ static const struct layout_row receipt_rows[] = {
     TITLE,
     USER,
     DUO(TAG_RECEIPT_NUMBER, NULL, TAG_DATE_TIME),
-    DUO(TAG_SHIFT_NUMBER, NULL, 0),
+    LINE(TAG_SHIFT_NUMBER),
     TEXT(TAG_SETTLEMENT_KIND, HEADING),
     LINE(TAG_TAX_SYSTEM),
     LINE(TAG_CORRECTION_TYPE),
@@ -208,7 +207,8 @@ static const struct layout_row receipt_rows[] = {
     OP(ROW_RECEIPT_QR),
     BOTTOM};
 
-static const struct layout_row kind_rows[] = {COUNTED(TAG_COUNT_ONE_KIND),
+static const struct layout_row kind_rows[] = {{.op = ROW_KIND, .style = HEADING},
+                                              COUNTED(TAG_COUNT_ONE_KIND),
                                               SUM(TAG_TOTAL_ALL),
                                               SUM(TAG_TOTAL_CASH),
                                               SUM(TAG_TOTAL_ELECTRONIC),
@@ -370,7 +370,7 @@ static const struct layout_row fn_close_rows[] = {TOP,
 
 static const struct layout_row x_report_rows[] = {
     TOP,
-    LITERAL("X-ОТЧЕТ", BIG),
+    LITERAL("X-ОТЧЕТ", HEADING),
     LITERAL("СМЕНА НЕ ЗАКРЫВАЕТСЯ", SLIP_STYLE_CENTER),
     USER,
     LINE(TAG_CASHIER),
@@ -384,7 +384,7 @@ static const struct layout_row x_report_rows[] = {
 
 #define CASH_SLIP(title_)                                                                          \
     {                                                                                              \
-        TOP, LITERAL(title_, BIG), USER, LINE(TAG_CASHIER),                                        \
+        TOP, LITERAL(title_, HEADING), USER, LINE(TAG_CASHIER),                                    \
             DUO(TAG_SHIFT_NUMBER, NULL, TAG_BOARD_TIME), OP(ROW_RULE),                             \
             {.op = ROW_SUM, .tag = TAG_CASH_SUM, .style = BIGGEST, .label = "СУММА"},              \
             {.op = ROW_LINE, .tag = TAG_CASH_IN_DRAWER, .label = "НАЛИЧНЫХ В КАССЕ"},              \

@@ -25,6 +25,7 @@ enum layout_op {
     ROW_RULE,    /* a line across the paper */
     ROW_BLANK,
     ROW_MARK,    /* the label when the mark in `tag` is set */
+    ROW_KIND,    /* the settlement kind whose counters follow */
     ROW_TITLE,   /* the document's title */
     ROW_EACH,    /* `rows` over each element of `tag` */
     ROW_BODY,    /* in the order of the list: items, free text, QR codes */
@@ -66,8 +67,8 @@ const struct layout_row *layout_item_script(void);
 /* Text of a value as paper wants it, appended as CP866. False, and nothing is appended, when the
  * value is not of its type or says nothing. */
 bool layout_value(struct byte_writer *out, const struct tlv *tlv);
-/* "<kind>" in the text is replaced by the settlement kind in the genitive. */
-void layout_label(struct byte_writer *out, const char *utf8, uint8_t kind);
+/* Fixed words, as CP866. */
+void layout_label(struct byte_writer *out, const char *utf8);
 void layout_number(struct byte_writer *out, uint64_t value, unsigned digits_min);
 void layout_money(struct byte_writer *out, uint64_t kop);
 /* CP866 text as it may reach paper: control characters but line feed become spaces, blanks at the

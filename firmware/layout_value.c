@@ -6,31 +6,13 @@
 
 #include <string.h>
 
-static void put_utf8(struct byte_writer *out, const char *utf8)
+void layout_label(struct byte_writer *out, const char *utf8)
 {
     uint8_t text[LAYOUT_LABEL_MAX];
     size_t length = strlen(utf8);
     int taken = cp866_from_utf8(utf8, length, text, sizeof text, NULL);
     if (taken > 0)
         put_bytes(out, text, (size_t)taken < sizeof text ? (size_t)taken : sizeof text);
-}
-
-void layout_label(struct byte_writer *out, const char *utf8, uint8_t kind)
-{
-    static const char *const genitive[] = {"", "ПРИХОДА", "ВОЗВРАТА ПРИХОДА", "РАСХОДА",
-                                           "ВОЗВРАТА РАСХОДА"};
-    const char *mark = strstr(utf8, "<kind>");
-    if (mark == NULL) {
-        put_utf8(out, utf8);
-        return;
-    }
-    uint8_t text[LAYOUT_LABEL_MAX];
-    int taken = cp866_from_utf8(utf8, (size_t)(mark - utf8), text, sizeof text, NULL);
-    if (taken > 0)
-        put_bytes(out, text, (size_t)taken < sizeof text ? (size_t)taken : sizeof text);
-    if (kind < sizeof genitive / sizeof genitive[0])
-        put_utf8(out, genitive[kind]);
-    put_utf8(out, mark + strlen("<kind>"));
 }
 
 void layout_number(struct byte_writer *out, uint64_t value, unsigned digits_min)
@@ -77,7 +59,7 @@ static bool put_bits(struct byte_writer *out, uint32_t value, const char *const 
         if (any)
             put_bytes(out, ", ", 2);
         if (names != NULL)
-            put_utf8(out, names[bit]);
+            layout_label(out, names[bit]);
         else
             layout_number(out, bit + 1u, 1);
         any = true;
@@ -115,7 +97,7 @@ static bool put_conditions(struct byte_writer *out, uint32_t value)
 
 static bool put_label_of(struct byte_writer *out, const char *label)
 {
-    put_utf8(out, label);
+    layout_label(out, label);
     return label[0] != 0;
 }
 
@@ -228,7 +210,7 @@ bool layout_value(struct byte_writer *out, const struct tlv *tlv)
             return false;
         layout_number(out, word, 1);
         if (tlv->tag == TAG_KEY_RESOURCE_DAYS)
-            put_utf8(out, " ДН.");
+            layout_label(out, " ДН.");
         return true;
     case TAG_TYPE_U32:
         return put_u32_value(out, tlv);

@@ -175,7 +175,7 @@ void paper_qr(struct paper *paper, uint16_t module_dots, const uint8_t *content,
     append(paper, record, used);
     paper->blank = false;
     paper->counters.lines++;
-    paper->counters.dots += (uint64_t)33 * module_dots + PAPER_QR_DOTS;
+    paper->counters.dots += (uint64_t)33 * module_dots; /* version 4, as receipts have */
 }
 
 void paper_feed(struct paper *paper, uint16_t dots)

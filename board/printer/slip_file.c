@@ -61,7 +61,7 @@ static uint64_t qr_dots(const struct slip_record *record)
     unsigned version = 1;
     while (version < 40 && (size_t)(version * version) * 2u + 10u * version < record->length)
         version++;
-    return (uint64_t)(17u + 4u * version) * record->dots + PAPER_QR_DOTS;
+    return (uint64_t)(17u + 4u * version) * record->dots;
 }
 
 static void add_record(struct slip *slip, char *line, size_t length)

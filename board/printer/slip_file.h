@@ -19,7 +19,6 @@
 #define PAPER_DOTS_PER_MM 8u
 #define PAPER_LINE_DOTS   30u
 #define PAPER_TALL_DOTS   54u
-#define PAPER_QR_DOTS     16u /* blank paper around a QR code */
 #define PAPER_CUT_DOTS    96u /* from the print line to the cutter */
 
 enum paper_style {

@@ -18,6 +18,22 @@
 #define FONT         "DejaVu Sans Mono"
 #define HEIGHT_MAX   30000 /* of a picture; cairo's limit is 32767 */
 
+#if defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define WITH_LEAK_CHECK
+#endif
+#elif defined(__SANITIZE_ADDRESS__)
+#define WITH_LEAK_CHECK
+#endif
+#ifdef WITH_LEAK_CHECK
+/* The font library keeps its caches until the process ends; that is no leak of ours. */
+const char *__lsan_default_suppressions(void);
+__attribute__((weak)) const char *__lsan_default_suppressions(void)
+{
+    return "leak:libfontconfig\n";
+}
+#endif
+
 struct canvas {
     cairo_t *cairo;
     int width;
@@ -97,7 +113,7 @@ static void draw_qr(struct canvas *canvas, const struct slip_record *record)
         return;
     int module = record->dots == 0 ? 3 : record->dots;
     int left = (canvas->width - code->width * module) / 2;
-    int top = (int)canvas->y + (int)PAPER_QR_DOTS / 2;
+    int top = (int)canvas->y;
     cairo_set_antialias(canvas->cairo, CAIRO_ANTIALIAS_NONE);
     for (int row = 0; row < code->width; row++)
         for (int column = 0; column < code->width; column++)
@@ -106,7 +122,7 @@ static void draw_qr(struct canvas *canvas, const struct slip_record *record)
                                 module);
     cairo_fill(canvas->cairo);
     cairo_set_antialias(canvas->cairo, CAIRO_ANTIALIAS_DEFAULT);
-    canvas->y = top + code->width * module + (int)PAPER_QR_DOTS / 2;
+    canvas->y = top + code->width * module;
     QRcode_free(code);
 }
 
@@ -122,7 +138,7 @@ static double slip_height(const struct slip *slip)
         } else {
             QRcode *code = encode_qr(record);
             if (code != NULL)
-                height += code->width * (record->dots == 0 ? 3 : record->dots) + (int)PAPER_QR_DOTS;
+                height += code->width * (record->dots == 0 ? 3 : record->dots);
             QRcode_free(code);
         }
     }
