@@ -74,7 +74,7 @@
         TEXT(TAG_SETTING_HEADER, SLIP_STYLE_CENTER), EACH(TAG_SLIP_BEFORE, body_rows)
 #define TITLE                                                                                      \
     {                                                                                              \
-        .op = ROW_TITLE, .style = BIG                                                              \
+        .op = ROW_TITLE, .style = HEADING                                                          \
     }
 #define USER  TEXT(TAG_USER_NAME, SLIP_STYLE_CENTER), LINE(TAG_USER_INN)
 #define PLACE TEXT(TAG_SETTLEMENT_ADDRESS, 0), LINE(TAG_SETTLEMENT_PLACE)
