@@ -14,7 +14,8 @@ comma    := ,
 WARN     := -Wall -Wextra -Wconversion -Wshadow -Werror
 CFLAGS   ?= -O2 -g
 SANITIZE  = $(if $(filter asan,$(MODE)),-fsanitize=address$(comma)undefined -fno-sanitize-recover=all -fno-omit-frame-pointer)
-ALL_CFLAGS = -std=c11 $(WARN) $(CFLAGS) $(SANITIZE) -fPIC -I. -D_GNU_SOURCE -DOPENKKT_VERSION='"$(VERSION)"'
+ALL_CFLAGS = -std=c11 $(WARN) $(CFLAGS) $(SANITIZE) -fPIC -I. -D_GNU_SOURCE -DOPENKKT_VERSION='"$(VERSION)"' $(PKG_CFLAGS)
+PKG_CFLAGS := $(shell pkg-config --cflags $(PKGS) 2>/dev/null)
 LIBS      = $(shell pkg-config --libs $(PKGS)) -lmbedtls -lmbedx509 -lmbedcrypto -lpthread
 
 sources   = $(filter-out %/main.c,$(wildcard $(1)/*.c))
