@@ -75,7 +75,7 @@ static void take_byte(struct fnm *fnm, uint8_t byte)
     uint8_t code;
     const uint8_t *data;
     size_t size;
-    size_t held = fnm->decoder.length;
+    size_t held = fnm->decoder.length - fnm->decoder.delivered;
     switch (fn_decoder_push(&fnm->decoder, byte, &code, &data, &size)) {
     case FN_DECODED_FRAME:
         execute(fnm, code, data, size);

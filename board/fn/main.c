@@ -16,6 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
@@ -76,7 +77,9 @@ static int listen_unix(const char *path)
     }
     strcpy(address.sun_path, path);
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    unlink(path);
+    struct stat status;
+    if (lstat(path, &status) == 0 && S_ISSOCK(status.st_mode))
+        unlink(path); /* left by an earlier run; anything else there is not ours */
     if (fd >= 0 &&
         (bind(fd, (struct sockaddr *)&address, sizeof address) != 0 || listen(fd, 4) != 0)) {
         close(fd);
