@@ -572,8 +572,9 @@ static void accept_job(struct cash_register *reg, const struct link_request *req
 static bool too_early(const struct cash_register *reg)
 {
     bool fn_unknown = !reg->facts.known && reg->boot_failures == 0;
-    bool paper_unknown =
-        !reg->printer->known && reg->now.mono - reg->started_at < PAPER_KNOWN_WITHIN_MS;
+    /* A head that was switched on with the board is off-line for a moment. */
+    bool paper_unknown = printer_ready(reg->printer) != ERROR_NONE &&
+                         reg->now.mono - reg->started_at < PAPER_KNOWN_WITHIN_MS;
     return reg->boot_error == ERROR_NONE && (fn_unknown || paper_unknown);
 }
 
@@ -630,8 +631,9 @@ static bool phase_step(struct cash_register *reg)
 bool cash_register_step(struct cash_register *reg, const struct moment *now)
 {
     reg->now = *now;
-    if (reg->started_at == 0)
-        reg->started_at = now->mono + 1;
+    if (!reg->started)
+        reg->started_at = now->mono;
+    reg->started = true;
     /* Ends of jobs answer at once, so nothing moves while the last answer is still on its way out.
      */
     if (!link_server_can_answer(reg->link))

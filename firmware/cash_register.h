@@ -106,7 +106,8 @@ struct cash_register {
     struct ofd_client *ofd;
     struct link_server *link;
     struct moment now;
-    mono_ms started_at;
+    bool started;
+    mono_ms started_at; /* first turn */
     uint16_t boot_error; /* flash is unusable: only identity and status are answered */
     uint16_t foreign;    /* ERROR_FN_FOREIGN when the FN does not fit the journal */
     enum register_phase phase;

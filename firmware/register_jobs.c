@@ -78,8 +78,13 @@ static bool check_receipt(struct cash_register *reg)
 {
     struct register_job *job = &reg->job;
     struct tlv systems;
+    bool opens_shift =
+        !reg->state.shift_open && setting_on(reg, TAG_SETTING_AUTO_OPEN_SHIFT, false);
+    if (!opens_shift && !check_shift_is_open(reg))
+        return false;
     struct receipt_rules rules = {.ffd = cash_register_ffd(reg),
-                                  .cashier_known = reg->state.cashier_size > 0,
+                                  .cashier_known =
+                                      reg->state.shift_open && reg->state.cashier_size > 0,
                                   .cashier_required = true};
     if (settings_find(reg->settings, TAG_TAX_SYSTEMS, &systems))
         (void)tlv_get_u8(&systems, &rules.tax_systems);
@@ -88,10 +93,6 @@ static bool check_receipt(struct cash_register *reg)
         return false;
     if (summary.tax_system == 0 && (rules.tax_systems & (rules.tax_systems - 1u)) != 0)
         return register_refuse(reg, ERROR_FIELD_MISSING, TAG_TAX_SYSTEM, rules.tax_systems);
-    bool opens_shift =
-        !reg->state.shift_open && setting_on(reg, TAG_SETTING_AUTO_OPEN_SHIFT, false);
-    if (!opens_shift && !check_shift_is_open(reg))
-        return false;
     uint64_t cash = summary.paid_kop[PAYMENT_CASH];
     bool pays_out = summary.kind == SETTLEMENT_SALE_RETURN || summary.kind == SETTLEMENT_PURCHASE;
     if (pays_out && !check_cash_enough(reg, cash, TAG_PAID_CASH))

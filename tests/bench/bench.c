@@ -1,5 +1,6 @@
-/* Counts what a sale costs: bytes and round trips on the host link, flash operations, FN commands, durable commits; and the rate of receipts
- * beside the machine's own rate of write+fdatasync, both in this run. Starts build/kkt-board itself.
+/* Counts what a sale costs: bytes and round trips on the host link, flash operations, FN commands,
+ * durable commits; and the rate of receipts beside the machine's own rate of write+fdatasync, both
+ * in this run. Starts build/kkt-board itself.
  *
  *     bench BUILD_FOLDER WORK_FOLDER
  */
@@ -28,7 +29,8 @@ static int broken;
 
 static void fail(const char *what, const kkt_error *error)
 {
-    fprintf(stderr, "bench: %s: %s %s\n", what, error != NULL ? error->name : "", error != NULL ? error->text : strerror(errno));
+    fprintf(stderr, "bench: %s: %s %s\n", what, error != NULL ? error->name : "",
+            error != NULL ? error->text : strerror(errno));
     if (board > 0)
         kill(board, SIGKILL);
     exit(1);
@@ -42,7 +44,8 @@ static void figure(const char *name, double value, const char *unit, char relati
     if (relation == '-')
         printf("bench: %s %s %s\n", name, number, unit);
     else
-        printf("bench: %s %s %s limit %c=%g%s\n", name, number, unit, relation, limit, good ? "" : "  BROKEN");
+        printf("bench: %s %s %s limit %c=%g%s\n", name, number, unit, relation, limit,
+               good ? "" : "  BROKEN");
     fflush(stdout);
     broken |= !good;
 }
@@ -62,8 +65,9 @@ static void start_board(char *uri, size_t size)
     snprintf(port_file, sizeof(port_file), "%s/port", work);
     board = fork();
     if (board == 0) {
-        execl(program, program, "run", "--state", state, "--listen", "127.0.0.1:0", "--port-file", port_file,
-              "--pace", "0", "--no-png", "--quiet", "--flash-size", "4194304", (char *)NULL);
+        execl(program, program, "run", "--state", state, "--listen", "127.0.0.1:0", "--port-file",
+              port_file, "--pace", "0", "--no-png", "--quiet", "--flash-size", "4194304",
+              (char *)NULL);
         _exit(127);
     }
     for (unsigned i = 0; i < 500; i++) {
@@ -87,7 +91,8 @@ static void start_board(char *uri, size_t size)
 static double board_stat(const char *first, const char *second)
 {
     char command[700], text[16384];
-    snprintf(command, sizeof(command), "%s/kkt-board ctl --state %s/state stats --json", build, work);
+    snprintf(command, sizeof(command), "%s/kkt-board ctl --state %s/state stats --json", build,
+             work);
     FILE *pipe = popen(command, "r");
     if (pipe == NULL)
         fail("ctl stats", NULL);
@@ -110,7 +115,8 @@ static void put_text(struct byte_writer *writer, uint16_t tag, const char *text)
     tlv_put_bytes(writer, tag, text, strlen(text));
 }
 
-static void do_job(kkt_queue *queue, kkt *device, enum kkt_job job, const uint8_t *body, size_t size)
+static void do_job(kkt_queue *queue, kkt *device, enum kkt_job job, const uint8_t *body,
+                   size_t size)
 {
     kkt_key key;
     kkt_error error;
@@ -154,9 +160,10 @@ static void prepare(kkt_queue *queue, kkt *device)
 /* The sale all limits speak of: 5 items with names of 30 characters, cash. */
 static size_t five_items(uint8_t *out, size_t capacity)
 {
-    static const char *const names[] = {"Чай чёрный листовой, 100 грамм", "Кофе зерновой, арабика, 250 г.",
-                                        "Сахар-рафинад тростниковый 0,5", "Печенье овсяное с шоколадом 3п",
-                                        "Доставка курьером до двери, 1 "};
+    static const char *const names[] = {
+        "Чай чёрный листовой, 100 грамм", "Кофе зерновой, арабика, 250 г.",
+        "Сахар-рафинад тростниковый 0,5", "Печенье овсяное с шоколадом 3п",
+        "Доставка курьером до двери, 1 "};
     kkt_receipt *receipt = kkt_receipt_new(KKT_SALE);
     kkt_error error;
     const uint8_t *tlv;
@@ -203,14 +210,20 @@ static void count_costs(kkt_queue *queue, kkt *device)
     kkt_get_counters(queue, device, &after);
     wait_for_paper(device);
     double n = COUNTED;
-    figure("link_request_bytes", (double)(after.bytes_sent - before.bytes_sent) / n, "bytes", '<', 480);
-    figure("link_answer_bytes", (double)(after.answer_bytes - before.answer_bytes) / n, "bytes", '<', 64);
-    figure("link_round_trips", (double)(after.requests_sent - before.requests_sent) / n, "per receipt", '<', 1);
-    figure("journal_bytes_per_receipt", (board_stat("flash", "bytes_programmed") - bytes) / n, "bytes", '<', 1024);
+    figure("link_request_bytes", (double)(after.bytes_sent - before.bytes_sent) / n, "bytes", '<',
+           480);
+    figure("link_answer_bytes", (double)(after.answer_bytes - before.answer_bytes) / n, "bytes",
+           '<', 64);
+    figure("link_round_trips", (double)(after.requests_sent - before.requests_sent) / n,
+           "per receipt", '<', 1);
+    figure("journal_bytes_per_receipt", (board_stat("flash", "bytes_programmed") - bytes) / n,
+           "bytes", '<', 1024);
     figure("erases_in_sale", board_stat("flash", "erases_in_sale"), "erases", '<', 0);
     figure("erases_between_sales", board_stat("flash", "erases") - erases, "erases", '-', 0);
-    figure("fn_commands_per_receipt", (board_stat("fn", "document_commands") - fn) / n, "commands", '<', 4);
-    figure("queue_commits_per_job", (double)(after.queue_commits - before.queue_commits) / n, "commits", '<', 2);
+    figure("fn_commands_per_receipt", (board_stat("fn", "document_commands") - fn) / n, "commands",
+           '<', 4);
+    figure("queue_commits_per_job", (double)(after.queue_commits - before.queue_commits) / n,
+           "commits", '<', 2);
 }
 
 static double rate_of_sync(void)
@@ -249,12 +262,14 @@ static double rate_of_receipts(kkt_queue *queue, kkt *device)
         jobs[i].size = size;
     }
     double start = seconds();
-    if (kkt_submit_many(queue, jobs, RATE_FOR, &failed, &error) != KKT_OK || kkt_run(queue, device, 60000, &error) != KKT_OK)
+    if (kkt_submit_many(queue, jobs, RATE_FOR, &failed, &error) != KKT_OK ||
+        kkt_run(queue, device, 60000, &error) != KKT_OK)
         fail("rate", &error);
     double took = seconds() - start;
     kkt_result result;
     for (unsigned i = 0; i < RATE_FOR; i++) {
-        if (kkt_find(queue, &jobs[i].key, &result, &error) != KKT_OK || result.state != KKT_JOB_DONE)
+        if (kkt_find(queue, &jobs[i].key, &result, &error) != KKT_OK ||
+            result.state != KKT_JOB_DONE)
             fail("a receipt of the rate is not done", &result.error);
     }
     return RATE_FOR / took;
@@ -274,7 +289,8 @@ int main(int count, char **arguments)
     work = arguments[2];
     start_board(uri, sizeof(uri));
     snprintf(path, sizeof(path), "%s/queue.db", work);
-    if (kkt_open(uri, NULL, &device, &error) != KKT_OK || kkt_queue_open(path, &queue, &error) != KKT_OK)
+    if (kkt_open(uri, NULL, &device, &error) != KKT_OK ||
+        kkt_queue_open(path, &queue, &error) != KKT_OK)
         fail("open", &error);
     prepare(queue, device);
     count_costs(queue, device);

@@ -1,4 +1,5 @@
-/* The one instance of the firmware in static memory, as a port keeps it: its size is the RAM a port needs. Never run. */
+/* The one instance of the firmware in static memory, as a port keeps it: its size is the RAM a port
+ * needs. Never run. */
 #include "firmware/firmware.h"
 
 static struct firmware instance;

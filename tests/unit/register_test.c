@@ -1,4 +1,5 @@
-/* The cash register as a whole: its story, its refusals, and its promise under power cuts and FN faults. */
+/* The cash register as a whole: its story, its refusals, and its promise under power cuts and FN
+ * faults. */
 #include "tests/unit/world.h"
 
 static struct world world;
@@ -28,7 +29,8 @@ static void one_day(uint8_t ffd)
     size_t size = world_registration(body, sizeof(body), ffd);
     struct outcome outcome = world_must(world_job(&world, LINK_REGISTRATION, 2, body, size));
     assert_int_equal(outcome.result.document, 1);
-    expect_refusal(world_job(&world, LINK_REGISTRATION, 3, body, size), ERROR_ALREADY_REGISTERED, 0);
+    expect_refusal(world_job(&world, LINK_REGISTRATION, 3, body, size), ERROR_ALREADY_REGISTERED,
+                   0);
     expect_refusal(sale(4, SETTLEMENT_SALE, 1, 10000), ERROR_SHIFT_CLOSED, TAG_SHIFT_NUMBER);
     size = world_cashier(body, sizeof(body));
     outcome = world_must(world_job(&world, LINK_SHIFT_OPEN, 5, body, size));
@@ -121,7 +123,8 @@ static void test_other_device(void **state)
     world_create(&world, false);
     world_ready(&world, FFD_1_05);
     size_t size = world_receipt(body, sizeof(body), SETTLEMENT_SALE, 1, 100);
-    struct link_job job = {.device_tag = link_device_tag("00000000000000000003"), .body = body, .size = size};
+    struct link_job job = {
+        .device_tag = link_device_tag("00000000000000000003"), .body = body, .size = size};
     struct byte_writer writer;
     byte_writer_init(&writer, message, sizeof(message));
     link_job_put(&writer, &job);
@@ -157,7 +160,7 @@ static void test_large_receipt(void **state)
     assert_true(tlv.length > 300 * 60);
     assert_true(tlv_valid(tlv.value, tlv.length));
     /* And is refused when the FN could not take it. */
-    size = world_receipt(body, sizeof(body), SETTLEMENT_SALE, 430, 100);
+    size = world_receipt(body, sizeof(body), SETTLEMENT_SALE, 450, 100);
     expect_refusal(world_job(&world, LINK_RECEIPT, 4, body, size), ERROR_TOO_LARGE, 0);
     world_destroy(&world);
 }
@@ -184,7 +187,8 @@ static void test_conditions(void **state)
     expect_refusal(sale(1, SETTLEMENT_SALE, 1, 100), ERROR_CLOCK, 0);
     world.clock_offset = 0;
     world.drawer_stuck = true;
-    expect_refusal(world_job(&world, LINK_DRAWER_OPEN, 2, NULL, 0), ERROR_DRAWER_STUCK, TAG_DRAWER_STATE);
+    expect_refusal(world_job(&world, LINK_DRAWER_OPEN, 2, NULL, 0), ERROR_DRAWER_STUCK,
+                   TAG_DRAWER_STATE);
     world.drawer_stuck = false;
     world_must(world_job(&world, LINK_DRAWER_OPEN, 2, NULL, 0));
     assert_int_equal(world.pulses, 2);
@@ -220,16 +224,19 @@ static void test_auto_open(void **state)
     tlv_put_u8(&writer, TAG_SETTING_AUTO_OPEN_SHIFT, 1);
     world_must(world_job(&world, LINK_SETTINGS_SET, 2, body, writer.length));
     size = world_receipt(body, sizeof(body), SETTLEMENT_SALE, 1, 100);
-    expect_refusal(world_job(&world, LINK_RECEIPT, 3, body, size), ERROR_CASHIER_MISSING, TAG_CASHIER);
+    expect_refusal(world_job(&world, LINK_RECEIPT, 3, body, size), ERROR_CASHIER_MISSING,
+                   TAG_CASHIER);
     byte_writer_init(&writer, body + size, sizeof(body) - size);
     put_text(&writer, TAG_CASHIER, "Ivanova");
-    struct outcome outcome = world_must(world_job(&world, LINK_RECEIPT, 3, body, size + writer.length));
+    struct outcome outcome =
+        world_must(world_job(&world, LINK_RECEIPT, 3, body, size + writer.length));
     assert_int_equal(outcome.result.document, 3);
     assert_int_equal(outcome.result.flags & LINK_RESULT_SHIFT_OPENED, LINK_RESULT_SHIFT_OPENED);
     world_destroy(&world);
 }
 
-/* ---- Power cuts -------------------------------------------------------------------------------- */
+/* ---- Power cuts --------------------------------------------------------------------------------
+ */
 
 static uint8_t saved_flash[WORLD_FLASH];
 static char saved_store[160];
@@ -271,7 +278,8 @@ static void restore(void)
     world_run(&world, 1500);
 }
 
-/* One sale whose power goes at flash operation `at` (counted from its start). True: the cut came before its end. */
+/* One sale whose power goes at flash operation `at` (counted from its start). True: the cut came
+ * before its end. */
 static bool sale_with_cut(unsigned long at, enum tear tear)
 {
     restore();
@@ -333,8 +341,10 @@ static void test_cut_at_every_flash_operation(void **state)
             expect_exactly_once(3, 500);
         }
     }
-    print_message("%lu cuts, each flash operation of a sale in %d tear shapes\n", cuts, TEAR_SHAPES);
-    assert_true(cuts >= 4 * TEAR_SHAPES); /* SLIP is absent; INTENT, DONE, PRINTING, PRINTED at least */
+    print_message("%lu cuts, each flash operation of a sale in %d tear shapes\n", cuts,
+                  TEAR_SHAPES);
+    assert_true(cuts >=
+                4 * TEAR_SHAPES); /* SLIP is absent; INTENT, DONE, PRINTING, PRINTED at least */
     world_destroy(&world);
 }
 
@@ -388,7 +398,8 @@ static void test_fn_faults(void **state)
             uint64_t start = world.firmware.fn.commands_sent;
             static uint8_t message[4096];
             size_t size = world_receipt(body, sizeof(body), SETTLEMENT_SALE, 3, 1000);
-            struct link_job job = {.device_tag = link_device_tag(WORLD_SERIAL), .body = body, .size = size};
+            struct link_job job = {
+                .device_tag = link_device_tag(WORLD_SERIAL), .body = body, .size = size};
             memset(job.key, 7, KEY_SIZE);
             struct byte_writer writer;
             byte_writer_init(&writer, message, sizeof(message));
@@ -412,7 +423,8 @@ static void test_fn_faults(void **state)
     world_destroy(&world);
 }
 
-/* Paper out before, in and after a slip: nothing is lost, and each slip comes out whole exactly once. */
+/* Paper out before, in and after a slip: nothing is lost, and each slip comes out whole exactly
+ * once. */
 static void test_paper_out_in_a_slip(void **state)
 {
     (void)state;
