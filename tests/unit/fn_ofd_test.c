@@ -132,8 +132,7 @@ static void test_rejections(void **state)
         bytes[bit / 8] ^= (uint8_t)(1u << bit % 8);
     }
     for (size_t cut = 1; cut < size; cut++)
-        assert_int_equal(rig_command(&rig, FN_OFD_ANSWER, bytes, cut),
-                         FN_OPERATOR_ANSWER_REJECTED);
+        assert_int_equal(rig_command(&rig, FN_OFD_ANSWER, bytes, cut), FN_OPERATOR_ANSWER_REJECTED);
     assert_int_equal(rig_command(&rig, FN_OFD_ANSWER, bytes, size), FN_OK);
     assert_int_equal(fnm_unconfirmed_count(rig.fn), 0);
 }
@@ -220,8 +219,10 @@ static void test_large_document(void **state)
         struct byte_writer tlv;
         byte_writer_init(&tlv, bytes, sizeof bytes);
         while (tlv.length < 1400)
-            rig_put_item(&tlv, "A name of a hundred or so bytes, as long as people make them when "
-                               "nobody stops them", 100);
+            rig_put_item(&tlv,
+                         "A name of a hundred or so bytes, as long as people make them when "
+                         "nobody stops them",
+                         100);
         if (sent + tlv.length > 30720) {
             assert_int_equal(rig_tlv(&rig, &tlv), FN_DATA_TOO_LONG);
             break;

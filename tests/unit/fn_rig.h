@@ -1,5 +1,5 @@
-/* A fiscal module on a bench for the fn_*_test programs: a store in a folder of its own, a virtual clock, one command at
- * a time through the real frames. */
+/* A fiscal module on a bench for the fn_*_test programs: a store in a folder of its own, a virtual
+ * clock, one command at a time through the real frames. */
 #ifndef TESTS_UNIT_FN_RIG_H
 #define TESTS_UNIT_FN_RIG_H
 
@@ -56,8 +56,8 @@ static inline void rig_init(struct rig *rig)
     strcpy(rig->folder, "/tmp/fn_test.XXXXXX");
     assert_non_null(mkdtemp(rig->folder));
     snprintf(rig->path, sizeof rig->path, "%s/store", rig->folder);
-    rig->options = (struct fnm_options){.store_path = rig->path, .serial = RIG_SERIAL,
-                                        .no_sync = true};
+    rig->options =
+        (struct fnm_options){.store_path = rig->path, .serial = RIG_SERIAL, .no_sync = true};
     rig->now_ms = 1000;
     rig->clock = RIG_START;
     rig_open(rig);
@@ -82,7 +82,8 @@ static inline void rig_pass(struct rig *rig, uint32_t seconds)
     rig->clock += seconds;
 }
 
-/* Takes one answer frame off the line: its code, RIG_SILENT when there is none. Exactly one is expected. */
+/* Takes one answer frame off the line: its code, RIG_SILENT when there is none. Exactly one is
+ * expected. */
 static inline int rig_answer(struct rig *rig)
 {
     uint8_t bytes[FN_FRAME_MAX];
@@ -94,7 +95,8 @@ static inline int rig_answer(struct rig *rig)
             uint8_t answer;
             const uint8_t *data;
             size_t data_size;
-            enum fn_decoded decoded = fn_decoder_push(&decoder, bytes[i], &answer, &data, &data_size);
+            enum fn_decoded decoded =
+                fn_decoder_push(&decoder, bytes[i], &answer, &data, &data_size);
             assert_int_not_equal(decoded, FN_DECODED_BAD);
             if (decoded != FN_DECODED_FRAME)
                 continue;
@@ -199,13 +201,15 @@ static inline void rig_register_mode(struct rig *rig, uint8_t ffd, uint8_t mode)
     if (ffd == FFD_1_05) {
         assert_int_equal(rig_byte(rig, FN_REGISTRATION_BEGIN, 0), FN_OK);
         assert_int_equal(rig_registration_data(rig, ffd), FN_OK);
-        assert_int_equal(rig_command(rig, FN_REGISTRATION_FORM, data,
-                                     rig_form_03(data, rig->clock, mode)), FN_OK);
+        assert_int_equal(
+            rig_command(rig, FN_REGISTRATION_FORM, data, rig_form_03(data, rig->clock, mode)),
+            FN_OK);
     } else {
         assert_int_equal(rig_command(rig, FN_REGISTRATION_BEGIN_12, begin, 2), FN_OK);
         assert_int_equal(rig_registration_data(rig, ffd), FN_OK);
-        assert_int_equal(rig_command(rig, FN_REGISTRATION_FORM_12, data,
-                                     rig_form_a3(data, rig->clock, mode, 0)), FN_OK);
+        assert_int_equal(
+            rig_command(rig, FN_REGISTRATION_FORM_12, data, rig_form_a3(data, rig->clock, mode, 0)),
+            FN_OK);
     }
     assert_int_equal(rig->size, 8);
 }
@@ -328,8 +332,8 @@ static inline size_t rig_confirm_encode(const struct rig_confirmation *c, unix_s
     if (c->flags != 0)
         tlv_put_u8(&writer, TAG_OFD_MESSAGE_FLAGS, c->flags);
     if (!c->no_signs) {
-        assert_true(operator_sign_receipt(c->ofd_inn, c->fn_number, c->document, received, c->code,
-                                          fpo));
+        assert_true(
+            operator_sign_receipt(c->ofd_inn, c->fn_number, c->document, received, c->code, fpo));
         fpo[3] ^= c->bad_fpo;
         tlv_put_bytes(&writer, TAG_OFD_FISCAL_SIGN, fpo, sizeof fpo);
     }

@@ -73,8 +73,23 @@ static void reach(enum situation situation)
         assert_int_equal(rig_time(&rig, FN_STATE_BEGIN, rig.clock), FN_OK);
 }
 
-enum input { NONE, TIME, RECEIPT, FORM03, FORM05, NUMBER, BYTE0, BYTE1, TLV, BLOCK, TAG, BYTES2, WIPE,
-             BEGIN12, FORMA3 };
+enum input {
+    NONE,
+    TIME,
+    RECEIPT,
+    FORM03,
+    FORM05,
+    NUMBER,
+    BYTE0,
+    BYTE1,
+    TLV,
+    BLOCK,
+    TAG,
+    BYTES2,
+    WIPE,
+    BEGIN12,
+    FORMA3
+};
 
 static int send_input(uint8_t command, enum input input)
 {
@@ -116,15 +131,22 @@ static int send_input(uint8_t command, enum input input)
     return RIG_SILENT;
 }
 
-#define ALL_OK {0, 0, 0, 0, 0, 0, 0, 0, 0, 0}
+#define ALL_OK                                                                                     \
+    {                                                                                              \
+        0, 0, 0, 0, 0, 0, 0, 0, 0, 0                                                               \
+    }
 /* Phase 1 has nothing to read yet. */
-#define NOT_FIRST {2, 2, 0, 0, 0, 0, 0, 0, 0, 0}
+#define NOT_FIRST                                                                                  \
+    {                                                                                              \
+        2, 2, 0, 0, 0, 0, 0, 0, 0, 0                                                               \
+    }
 
 /* The exact answer of every command in every situation. */
 static const struct {
     uint8_t command;
     enum input input;
-    uint8_t expected[SITUATIONS]; /* ready, +draft, closed, +draft, open, +receipt, +close, +state, closing, archive */
+    uint8_t expected[SITUATIONS]; /* ready, +draft, closed, +draft, open, +receipt, +close, +state,
+                                     closing, archive */
 } table[] = {
     {0x02, BYTE0, {0, 2, 2, 2, 2, 2, 2, 2, 2, 2}},
     {0x03, FORM03, {2, 0, 2, 2, 2, 2, 2, 2, 2, 2}},
@@ -233,9 +255,9 @@ static void test_dates(void **state)
     rig_register(&rig, FFD_1_05);
     rig_pass(&rig, 3600);
     rig_open_shift(&rig);
-    static const uint8_t wrong[][5] = {{26, 13, 1, 0, 0}, {26, 2, 30, 0, 0}, {26, 7, 14, 24, 0},
-                                       {26, 7, 14, 0, 60}, {0, 0, 0, 0, 0}, {15, 7, 14, 0, 0},
-                                       {255, 255, 255, 255, 255}};
+    static const uint8_t wrong[][5] = {
+        {26, 13, 1, 0, 0}, {26, 2, 30, 0, 0}, {26, 7, 14, 24, 0},       {26, 7, 14, 0, 60},
+        {0, 0, 0, 0, 0},   {15, 7, 14, 0, 0}, {255, 255, 255, 255, 255}};
     static const uint8_t begins[] = {FN_RECEIPT_BEGIN, FN_CORRECTION_BEGIN, FN_STATE_BEGIN,
                                      FN_SHIFT_CLOSE_BEGIN};
     for (size_t c = 0; c < sizeof begins; c++) {

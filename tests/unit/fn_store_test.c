@@ -199,8 +199,9 @@ static void test_foreign_files(void **state)
     file[8] = 1;
     file_write(file, 10);
     assert_refused("too short");
-    file_write((const uint8_t *)"{\"this\": \"is something else, long enough to be a header, or so\"}\n",
-               66);
+    file_write(
+        (const uint8_t *)"{\"this\": \"is something else, long enough to be a header, or so\"}\n",
+        66);
     assert_refused("not a fiscal module's store");
     file_write(file, size);
     free(file);

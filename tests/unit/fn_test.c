@@ -1,4 +1,5 @@
-/* The emulated fiscal module: link layer, life from registration to archive, documents byte by byte. */
+/* The emulated fiscal module: link layer, life from registration to archive, documents byte by
+ * byte. */
 #include "tests/unit/fn_rig.h"
 
 #include "board/fn/fnm_internal.h"
@@ -152,7 +153,8 @@ static void test_garbage(void **state)
 }
 
 /* The document as the module holds it: the tags at its top level in order. */
-static size_t document_tags(uint32_t number, uint16_t *tags, size_t max, uint8_t *stlv, size_t *size)
+static size_t document_tags(uint32_t number, uint16_t *tags, size_t max, uint8_t *stlv,
+                            size_t *size)
 {
     size_t count = 0;
     struct tlv_reader reader;
@@ -325,7 +327,8 @@ static void test_life_12(void **state)
                 1213, 1157, 1158);
 
     /* Going autonomous needs the reason "operator changed" and the operator's number of zeros. */
-    assert_int_equal(rig_command(&rig, FN_REGISTRATION_BEGIN_12, "\x02\x03", 2), FN_NOT_IN_THIS_FFD);
+    assert_int_equal(rig_command(&rig, FN_REGISTRATION_BEGIN_12, "\x02\x03", 2),
+                     FN_NOT_IN_THIS_FFD);
     assert_int_equal(rig_byte(&rig, FN_REGISTRATION_BEGIN, 2), FN_NOT_IN_THIS_FFD);
     assert_int_equal(rig_command(&rig, FN_REGISTRATION_BEGIN_12, "\x02\x04", 2), FN_OK);
     assert_int_equal(rig_cashier(&rig), FN_OK);
@@ -580,8 +583,8 @@ static void test_container_of_the_example(void **state)
         0x22, 0x33, 0x44, 0x55, 0x66, 0x00, 0x00};
     static const uint8_t sign[8] = {0x81, 0x06, 0x11, 0x22, 0x33, 0x44, 0x55, 0x66};
     uint8_t container[256];
-    size_t size = fnm_container(RIG_SERIAL, 2, expected + 32, 130, sign, container,
-                                sizeof container);
+    size_t size =
+        fnm_container(RIG_SERIAL, 2, expected + 32, 130, sign, container, sizeof container);
     assert_int_equal(size, sizeof expected);
     assert_memory_equal(container, expected, sizeof expected);
     assert_int_equal(fnm_container(RIG_SERIAL, 2, expected + 32, 130, sign, container, 171), 0);
