@@ -258,7 +258,7 @@ static const struct layout_row totals_rows[] = {TEXT(TAG_SETTLEMENT_KIND, HEADIN
                                                 COUNTED_AS(TAG_TOTALS_COUNT, "ЧЕКОВ"),
                                                 SUM_AS(TAG_RECEIPT_TOTAL, "СУММА"), PAYMENTS, END};
 #define TOTALS                                                                                     \
-    EACH(TAG_TOTALS_KIND, totals_rows), COUNTED_AS(TAG_CASH_IN_COUNT, "ВНЕСЕНИЙ"),                 \
+    EACH(TAG_TOTALS_KIND, totals_rows), OP(ROW_RULE), COUNTED_AS(TAG_CASH_IN_COUNT, "ВНЕСЕНИЙ"),   \
         SUM_AS(TAG_CASH_IN_TOTAL, "ВНЕСЕНО"), COUNTED_AS(TAG_CASH_OUT_COUNT, "ВЫПЛАТ"),            \
         SUM_AS(TAG_CASH_OUT_TOTAL, "ВЫПЛАЧЕНО"),                                                   \
     {                                                                                              \

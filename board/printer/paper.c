@@ -244,9 +244,10 @@ void paper_cut(struct paper *paper)
 
 void paper_roll_end(struct paper *paper)
 {
+    if (paper->blank)
+        return;
     paper_tear(paper);
-    if (!paper->blank)
-        release(paper);
+    release(paper);
 }
 
 /* Finishes what an earlier run left: slips cut but not written out, and the piece that is still in

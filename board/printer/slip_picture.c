@@ -1,6 +1,6 @@
 #include "board/printer/slip_picture.h"
 
-#include <cairo.h>
+#include <cairo/cairo.h>
 #include <qrencode.h>
 #include <stdio.h>
 #include <stdlib.h>
