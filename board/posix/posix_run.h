@@ -4,7 +4,8 @@
 
 #include "board/posix/posix_board.h"
 
-/* Runs until SIGINT or SIGTERM. The exit status: 0 switched off, 1 could not start (said why on standard error). */
+/* Runs until SIGINT or SIGTERM. The exit status: 0 switched off, 1 could not start (said why on
+ * standard error). */
 int posix_run(const struct posix_board_options *options);
 
 #endif
