@@ -1,8 +1,9 @@
 /* Bounded byte stream for writing, and fixed-width reads.
  *
- * One type serves every encoder of the project. A writer never writes past its capacity: it remembers
- * that it overflowed and goes on counting, so `length` is always the size the output would need. A
- * writer with a NULL buffer only measures. Always true: bytes at and above `capacity` are untouched.
+ * One type serves every encoder of the project. A writer never writes past its capacity: it
+ * remembers that it overflowed and goes on counting, so `length` is always the size the output
+ * would need. A writer with a NULL buffer only measures. Always true: bytes at and above `capacity`
+ * are untouched.
  *
  * Byte order is in every function name (le = least significant byte first, be = the reverse).
  */

@@ -1,6 +1,7 @@
-/* SHA-256 (FIPS 180-4), used for one purpose: the digest of a job's content, by which the board tells
- * "the same job again" from "the same key with other content". Our own because firmware is freestanding
- * and must not depend on which TLS library a board brings; tests compare it with mbedTLS.
+/* SHA-256 (FIPS 180-4), used for one purpose: the digest of a job's content, by which the board
+ * tells "the same job again" from "the same key with other content". Our own because firmware is
+ * freestanding and must not depend on which TLS library a board brings; tests compare it with
+ * mbedTLS.
  */
 #ifndef PROTO_SHA256_H
 #define PROTO_SHA256_H

@@ -200,6 +200,7 @@ static bool seat_free(uint8_t place, uint16_t tag, uint8_t ffd)
         size_t middle = low + (high - low) / 2;
         const struct seat *seat = &seats[middle];
         uint32_t key = seat_key(seat->place, seat->tag);
+        assert(middle == 0 || seat_key(seat[-1].place, seat[-1].tag) < key);
         if (key == seat_key(place, tag))
             return ffd == 0 || (ffd < 8 && (seat->formats >> ffd & 1) != 0);
         if (key < seat_key(place, tag))

@@ -1,9 +1,10 @@
 /* The tag dictionary: one table (tags.def) from which validation, JSON names and printing all draw.
  *
- * 1000-2116 are the tags of the fiscal document formats 1.05, 1.1 and 1.2 (order ЕД-7-20/662@ and its
- * amendments); 62000-62099 are ours: they travel on the host link beside fiscal tags, in the same
- * encoding, and never reach the FN. Numbers stand in the dictionary only; code says TAG_ITEM_NAME.
- * 1011, 1082, 1119 and 1125 carry their meaning of 2025; the dead meanings are not decoded.
+ * 1000-2116 are the tags of the fiscal document formats 1.05, 1.1 and 1.2 (order ЕД-7-20/662@ and
+ * its amendments); 62000-62099 are ours: they travel on the host link beside fiscal tags, in the
+ * same encoding, and never reach the FN. Numbers stand in the dictionary only; code says
+ * TAG_ITEM_NAME. 1011, 1082, 1119 and 1125 carry their meaning of 2025; the dead meanings are not
+ * decoded.
  */
 #ifndef PROTO_TAGS_H
 #define PROTO_TAGS_H
@@ -21,11 +22,11 @@ enum tag {
 #define TAG_PRIVATE_FIRST 62000 /* tags from here on are ours and stay off the FN */
 
 enum tag_type {
-    TAG_TYPE_PRINT,  /* exists on paper only */
+    TAG_TYPE_PRINT, /* exists on paper only */
     TAG_TYPE_BYTE,
     TAG_TYPE_U16,
     TAG_TYPE_U32,
-    TAG_TYPE_VLN,    /* unsigned, 1..max_length bytes; money is in kopecks */
+    TAG_TYPE_VLN, /* unsigned, 1..max_length bytes; money is in kopecks */
     TAG_TYPE_FVLN,
     TAG_TYPE_TIME,   /* unix_s */
     TAG_TYPE_STRING, /* CP866 */
@@ -80,9 +81,18 @@ const char *settlement_kind_label(uint8_t kind);
 
 /* 1199. Rates are stated as numerator/denominator of the tax contained in a gross price. */
 enum vat_rate {
-    VAT_RATE_20 = 1, VAT_RATE_10 = 2, VAT_RATE_20_120 = 3, VAT_RATE_10_110 = 4, VAT_RATE_0 = 5,
-    VAT_RATE_NONE = 6, VAT_RATE_5 = 7, VAT_RATE_7 = 8, VAT_RATE_5_105 = 9, VAT_RATE_7_107 = 10,
-    VAT_RATE_22 = 11, VAT_RATE_22_122 = 12
+    VAT_RATE_20 = 1,
+    VAT_RATE_10 = 2,
+    VAT_RATE_20_120 = 3,
+    VAT_RATE_10_110 = 4,
+    VAT_RATE_0 = 5,
+    VAT_RATE_NONE = 6,
+    VAT_RATE_5 = 7,
+    VAT_RATE_7 = 8,
+    VAT_RATE_5_105 = 9,
+    VAT_RATE_7_107 = 10,
+    VAT_RATE_22 = 11,
+    VAT_RATE_22_122 = 12
 };
 #define VAT_RATE_COUNT 13 /* arrays indexed by 1199; entry 0 unused */
 /* "НДС 20%"...; "БЕЗ НДС" for 6; "" when unknown. */

@@ -1,9 +1,9 @@
 /* Fiscal TLV: tag u16 LE, length u16 LE, value (FFD, general rules of the electronic form).
  *
  * Readers take (pointer, length), never read past it and never keep the pointer beyond the caller's
- * buffer; values are returned as slices of the input. Nesting (STLV) is read by starting a new reader on
- * the value, so nothing here recurses. Always true: a malformed list is reported once and then stays
- * malformed; a reader never steps over what it could not parse.
+ * buffer; values are returned as slices of the input. Nesting (STLV) is read by starting a new
+ * reader on the value, so nothing here recurses. Always true: a malformed list is reported once and
+ * then stays malformed; a reader never steps over what it could not parse.
  */
 #ifndef PROTO_TLV_H
 #define PROTO_TLV_H
@@ -11,8 +11,8 @@
 #include "proto/bytes.h"
 
 #define TLV_HEADER_SIZE 4
-#define VLN_SIZE_MAX 8  /* accepted on reading; 6 is what documents may hold */
-#define FVLN_SIZE_MAX 8 /* scale byte and mantissa */
+#define VLN_SIZE_MAX    8 /* accepted on reading; 6 is what documents may hold */
+#define FVLN_SIZE_MAX   8 /* scale byte and mantissa */
 
 struct tlv {
     uint16_t tag;
@@ -29,7 +29,8 @@ struct tlv_reader {
 void tlv_reader_init(struct tlv_reader *reader, const uint8_t *data, size_t size);
 /* 1 and *out filled; 0 at the exact end; -1 when a header or value runs past the end. */
 int tlv_next(struct tlv_reader *reader, struct tlv *out);
-/* The first element with this tag at the top level of the list. 1 found, 0 absent, -1 malformed before it was found. */
+/* The first element with this tag at the top level of the list. 1 found, 0 absent, -1 malformed
+ * before it was found. */
 int tlv_find(const uint8_t *data, size_t size, uint16_t tag, struct tlv *out);
 /* True when the whole list, top level only, is well formed. */
 bool tlv_valid(const uint8_t *data, size_t size);
