@@ -357,6 +357,16 @@ static int open_wrapper(struct json_object **root, struct task_list *list, kkt_e
     return KKT_OK;
 }
 
+/* What follows a registration is encoded for the register as it will be then. */
+static void take_registration(const struct task *task, struct task_environment *environment)
+{
+    uint8_t ffd = 0, systems = 0;
+    (void)tlv_find_u8(task->body, task->size, TAG_FFD_VERSION, &ffd);
+    (void)tlv_find_u8(task->body, task->size, TAG_TAX_SYSTEMS, &systems);
+    environment->ffd = ffd;
+    environment->tax_systems = systems;
+}
+
 static int read_tasks(struct json_object *root, const struct task_environment *environment,
                       struct task_list *list, kkt_error *error)
 {
@@ -377,9 +387,13 @@ static int read_tasks(struct json_object *root, const struct task_environment *e
         field_error(error, ERROR_INTERNAL, 0, 0, "", "out of memory");
         return error->code;
     }
-    for (size_t i = 0; i < list->count; i++)
-        read_task(list->array ? json_object_array_get_idx(root, i) : root, environment,
-                  &list->tasks[i], buffer);
+    struct task_environment current = *environment;
+    for (size_t i = 0; i < list->count; i++) {
+        struct task *task = &list->tasks[i];
+        read_task(list->array ? json_object_array_get_idx(root, i) : root, &current, task, buffer);
+        if (task->error.code == 0 && task->info->type == TASK_REGISTRATION)
+            take_registration(task, &current);
+    }
     free(buffer);
     set_keys(list);
     find_key_conflicts(list);

@@ -4,9 +4,9 @@
 
 #include "proto/inn.h"
 #include "proto/tags.h"
+#include "tools/kkt/settings_text.h"
 #include "tools/kkt/task_build.h"
 
-#define CA_PEM_MAX 16384u
 #define RNM_AUTO "auto"
 
 static const struct field_rule task_fields[] = {
@@ -193,42 +193,8 @@ static bool put_device(const struct field_reader *reader, unsigned systems, cons
     return got != FIELD_BAD && (got == FIELD_ABSENT || (systems & standard) != 0);
 }
 
-static int base64_digit(int character)
-{
-    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    const char *found = character == 0 ? NULL : strchr(digits, character);
-    return found == NULL ? -1 : (int)(found - digits);
-}
-
-/* The first certificate of a PEM text as DER, in place of nothing when there is none. */
-static size_t pem_decode(const char *text, uint8_t *out, size_t capacity)
-{
-    static const char head[] = "-----BEGIN CERTIFICATE-----";
-    const char *at = strstr(text, head);
-    uint32_t bits = 0;
-    unsigned have = 0;
-    size_t size = 0;
-    if (at == NULL)
-        return 0;
-    for (at += sizeof head - 1; *at != 0 && *at != '-' && *at != '='; at++) {
-        int digit = base64_digit(*at);
-        if (digit < 0)
-            continue;
-        bits = bits << 6 | (uint32_t)digit;
-        have += 6;
-        if (have < 8)
-            continue;
-        have -= 8;
-        if (size == capacity)
-            return 0;
-        out[size++] = (uint8_t)(bits >> have);
-    }
-    return size;
-}
-
 static bool put_ca(const struct field_reader *ofd, struct byte_writer *writer)
 {
-    char text[CA_PEM_MAX + 1];
     uint8_t der[4096];
     char path[1024];
     const char *name;
@@ -239,22 +205,7 @@ static bool put_ca(const struct field_reader *ofd, struct byte_writer *writer)
     const char *folder = name[0] == '/' ? NULL : ofd->environment->folder;
     snprintf(path, sizeof path, "%s%s%s", folder == NULL ? "" : folder, folder == NULL ? "" : "/",
              name);
-    FILE *file = fopen(path, "rb");
-    if (file == NULL) {
-        field_fail(ofd, "caFile", ERROR_FIELD_VALUE, TAG_SETTING_OFD_CA, "%.150s cannot be read: %m",
-                   path);
-        return false;
-    }
-    size_t size = fread(text, 1, CA_PEM_MAX, file);
-    fclose(file);
-    text[size] = 0;
-    /* DER starts with a SEQUENCE of a two-byte length. */
-    const uint8_t *bytes = (const uint8_t *)text;
-    if (size > 4 && bytes[0] == 0x30 && bytes[1] == 0x82) {
-        memcpy(der, text, size < sizeof der ? size : sizeof der);
-    } else {
-        size = pem_decode(text, der, sizeof der);
-    }
+    size_t size = settings_certificate_read(path, der, sizeof der);
     const struct tag_info *info = tag_info_find(TAG_SETTING_OFD_CA);
     if (size == 0 || size > info->max_length) {
         field_fail(ofd, "caFile", ERROR_FIELD_VALUE, TAG_SETTING_OFD_CA,
