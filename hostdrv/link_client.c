@@ -144,6 +144,10 @@ static void take_answer(struct link_client *client, uint64_t now_ms)
     }
     uint16_t code = client->result.refusal.code;
     if (code == ERROR_IN_PROGRESS || code == ERROR_BUSY) {
+        /* Only ever sooner than silence would: a board that says BUSY unasked must not put the request off for ever. */
+        if (client->sending || (client->waits_to_resend &&
+                                client->resend_at_ms <= now_ms + client->busy_delay_ms))
+            return;
         resend_after(client, client->busy_delay_ms, now_ms);
         client->busy_delay_ms *= 2;
         if (client->busy_delay_ms > LINK_CLIENT_BUSY_MAX_MS)

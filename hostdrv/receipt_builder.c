@@ -98,7 +98,7 @@ static int put_text(kkt_receipt *receipt, struct byte_writer *writer, uint16_t t
     else
         tlv_put_bytes(writer, tag, bytes, (size_t)length);
     if (!byte_writer_ok(writer))
-        return fail(receipt, ERROR_TOO_LARGE, tag, item, RECEIPT_TLV_MAX);
+        return fail(receipt, ERROR_TOO_LARGE, item > 0 ? TAG_ITEM : tag, item, RECEIPT_TLV_MAX);
     return first_fault(receipt);
 }
 
@@ -108,10 +108,10 @@ static int put_raw(kkt_receipt *receipt, struct byte_writer *writer, uint16_t ta
     if (value == NULL && size > 0)
         return fail(receipt, ERROR_FIELD_MISSING, tag, item, 0);
     if (size > UINT16_MAX || size > BODY_MAX)
-        return fail(receipt, ERROR_TOO_LARGE, tag, item, RECEIPT_TLV_MAX);
+        return fail(receipt, ERROR_TOO_LARGE, item > 0 ? TAG_ITEM : tag, item, RECEIPT_TLV_MAX);
     tlv_put_bytes(writer, tag, size > 0 ? value : "", size);
     if (!byte_writer_ok(writer))
-        return fail(receipt, ERROR_TOO_LARGE, tag, item, RECEIPT_TLV_MAX);
+        return fail(receipt, ERROR_TOO_LARGE, item > 0 ? TAG_ITEM : tag, item, RECEIPT_TLV_MAX);
     return first_fault(receipt);
 }
 
