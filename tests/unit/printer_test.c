@@ -505,6 +505,28 @@ static void test_head_without_buffer_clearing(void **state)
     }
 }
 
+/* The same restart on a head that cannot forget: its answers to the old life's GS r must not count
+ * for the new slip. */
+static void test_restart_with_answers_of_the_old_life(void **state)
+{
+    (void)state;
+    for (unsigned at_ms = 500; at_ms < 4500; at_ms += 250) {
+        struct world *world = world_open(10);
+        world->no_clear = true;
+        run(world, 6000);
+        add_sample(world, 7, "receipt", 0);
+        run(world, at_ms);
+        printer_init(&world->printer, &world->board, 32);
+        world->event_count = 0;
+        add_sample(world, 7, "receipt", SLIP_MARK_RESUMED);
+        while (events_of(world, PRINTER_EVENT_PRINTED) == 0)
+            turn(world);
+        /* At this very moment it is on paper, cut. */
+        expect_last_slip(world, "receipt-resumed");
+        world_close(world);
+    }
+}
+
 static void test_order_and_spool(void **state)
 {
     (void)state;
@@ -589,6 +611,7 @@ int main(void)
         cmocka_unit_test(test_state_is_known_while_the_head_is_busy),
         cmocka_unit_test(test_owner_resumes_after_restart),
         cmocka_unit_test(test_head_without_buffer_clearing),
+        cmocka_unit_test(test_restart_with_answers_of_the_old_life),
         cmocka_unit_test(test_order_and_spool),
         cmocka_unit_test(test_noise_on_the_line),
         cmocka_unit_test(test_polls_at_the_stated_pace),
