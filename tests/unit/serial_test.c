@@ -63,7 +63,7 @@ static gboolean serve_ioctl(UMockdevIoctlBase *base, UMockdevIoctlClient *reques
         return TRUE;
     }
     int problem = 0;
-    gint result = umockdev_ioctl_client_execute(request, &problem);
+    gint result = umockdev_ioctl_client_execute(request, &problem, NULL);
     umockdev_ioctl_client_complete(request, result, problem);
     return TRUE;
 }
@@ -160,7 +160,7 @@ static void every_byte_value_passes_both_ways(void **state)
     uint8_t out[256], in[256];
     for (unsigned i = 0; i < 256; i++)
         out[i] = (uint8_t)i;
-    assert_true((lines_seen & (TIOCM_DTR | TIOCM_RTS)) != 0);
+    assert_int_equal(lines_seen & (TIOCM_DTR | TIOCM_RTS), TIOCM_DTR | TIOCM_RTS);
     struct termios settings;
     assert_int_equal(tcgetattr(master, &settings), 0);
     assert_int_equal(cfgetospeed(&settings), B115200);
