@@ -562,6 +562,7 @@ static void test_net_tls(void **state)
     assert_int_equal(error, BOARD_NET_LOST);
     free(ca);
     /* Another authority is not believed, whatever name it goes by. */
+    ofd_identity_free(&tls.identity);
     ca = authority(fixture, "other", &tls.identity, &ca_size);
     endpoint.ca = ca;
     endpoint.ca_size = ca_size;
