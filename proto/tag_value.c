@@ -94,7 +94,6 @@ static bool byte_ok(uint16_t tag, uint8_t value, uint8_t ffd)
     case TAG_TIME_ZONE:
         return value >= 1 && value <= HOUR_ZONES;
     case TAG_INTERNET_SETTLEMENT:
-    case TAG_INTERNET_ONLY:
         return value == 1;
     case TAG_MARKING_CODE_PROCESSING_MODE:
         return value == 0;
@@ -104,6 +103,7 @@ static bool byte_ok(uint16_t tag, uint8_t value, uint8_t ffd)
     case TAG_AUTOMATIC_MODE:
     case TAG_AUTONOMOUS_MODE:
     case TAG_ENCRYPTION:
+    case TAG_INTERNET_ONLY:
         return value <= 1;
     case TAG_FFD_VERSION:
     case TAG_KKT_FFD_VERSION:
