@@ -191,42 +191,50 @@ static int serve(struct fnm *fnm, int listener)
     return EXIT_SUCCESS;
 }
 
-int main(int argc, char **argv)
+struct settings {
+    struct fnm_options module;
+    const char *where;
+    bool verbose;
+};
+
+/* -1: go on; otherwise the exit code. */
+static int parse_options(int argc, char **argv, struct settings *settings)
 {
     static const struct option options[] = {
         {"store", required_argument, NULL, 's'},    {"serial", required_argument, NULL, 'n'},
         {"listen", required_argument, NULL, 'l'},   {"accept-unsigned", no_argument, NULL, 'a'},
         {"key-days", required_argument, NULL, 'k'}, {"verbose", no_argument, NULL, 'v'},
         {"help", no_argument, NULL, 'h'},           {NULL, 0, NULL, 0}};
-    struct fnm_options settings = {0};
-    const char *where = DEFAULT_LISTEN;
-    bool verbose = false;
     char *end;
+    unsigned long days;
     for (int option; (option = getopt_long(argc, argv, "", options, NULL)) != -1;) {
         switch (option) {
         case 's':
-            settings.store_path = optarg;
+            settings->module.store_path = optarg;
             break;
         case 'n':
-            settings.serial = optarg;
+            if (strlen(optarg) != 16 || strspn(optarg, "0123456789") != 16) {
+                fprintf(stderr, "kkt-fn: --serial takes 16 digits\n");
+                return EXIT_USAGE;
+            }
+            settings->module.serial = optarg;
             break;
         case 'l':
-            where = optarg;
+            settings->where = optarg;
             break;
         case 'a':
-            settings.accept_unsigned_confirmations = true;
+            settings->module.accept_unsigned_confirmations = true;
             break;
-        case 'k': {
-            unsigned long days = strtoul(optarg, &end, 10);
+        case 'k':
+            days = strtoul(optarg, &end, 10);
             if (*end != 0 || days < 1 || days > 3650) {
                 fprintf(stderr, "kkt-fn: --key-days takes 1 to 3650\n");
                 return EXIT_USAGE;
             }
-            settings.key_days = (uint16_t)days;
+            settings->module.key_days = (uint16_t)days;
             break;
-        }
         case 'v':
-            verbose = true;
+            settings->verbose = true;
             break;
         case 'h':
             usage(stdout);
@@ -236,32 +244,41 @@ int main(int argc, char **argv)
             return EXIT_USAGE;
         }
     }
-    if (settings.store_path == NULL || optind != argc) {
+    if (settings->module.store_path == NULL || optind != argc) {
         usage(stderr);
         return EXIT_USAGE;
     }
+    return -1;
+}
+
+int main(int argc, char **argv)
+{
+    struct settings settings = {.where = DEFAULT_LISTEN};
+    int code = parse_options(argc, argv, &settings);
+    if (code >= 0)
+        return code;
     struct sigaction action = {.sa_handler = on_signal};
     sigaction(SIGTERM, &action, NULL);
     sigaction(SIGINT, &action, NULL);
 
     char error[256];
-    struct fnm *fnm = fnm_open(&settings, error, sizeof error);
+    struct fnm *fnm = fnm_open(&settings.module, error, sizeof error);
     if (fnm == NULL) {
         fprintf(stderr, "kkt-fn: %s\n", error);
         return EXIT_FAILURE;
     }
-    int listener = open_listener(where);
+    int listener = open_listener(settings.where);
     if (listener < 0) {
-        fprintf(stderr, "kkt-fn: cannot listen on %s: %s\n", where, strerror(errno));
+        fprintf(stderr, "kkt-fn: cannot listen on %s: %s\n", settings.where, strerror(errno));
         fnm_close(fnm);
         return EXIT_FAILURE;
     }
-    fnm_set_trace(fnm, trace, &verbose);
-    announce(listener, where, fnm_serial(fnm));
+    fnm_set_trace(fnm, trace, &settings.verbose);
+    announce(listener, settings.where, fnm_serial(fnm));
     int result = serve(fnm, listener);
     close(listener);
-    if (strncmp(where, "unix:", 5) == 0)
-        unlink(where + 5);
+    if (strncmp(settings.where, "unix:", 5) == 0)
+        unlink(settings.where + 5);
     fnm_close(fnm);
     return result;
 }

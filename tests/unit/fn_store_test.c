@@ -129,6 +129,10 @@ static void test_suffix_only(void **state)
         rig_open(&rig);
         assert_int_equal(fnm_document_count(rig.fn), 2);
         fnm_close(rig.fn);
+        size_t size;
+        uint8_t *file = file_read(&size);
+        assert_true(used(file, size) <= start); /* nothing of it can come back to life */
+        free(file);
     }
     free(before);
     free(after);
