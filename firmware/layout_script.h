@@ -23,7 +23,6 @@ enum layout_op {
     ROW_DUO,     /* label and value left, the value of tag2 right */
     ROW_LITERAL, /* the label, always */
     ROW_RULE,    /* a line across the paper */
-    ROW_BLANK,
     ROW_MARK,    /* the label when the mark in `tag` is set */
     ROW_KIND,    /* the settlement kind whose counters follow */
     ROW_TITLE,   /* the document's title */
