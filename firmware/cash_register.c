@@ -10,7 +10,6 @@
 
 void cash_register_init(struct cash_register *reg)
 {
-    register_slips_refresh_header(reg);
     reg->phase = REGISTER_BOOT;
     reg->settings_changed = true;
 }
@@ -199,7 +198,6 @@ void register_job_done(struct cash_register *reg, struct link_result *result)
     }
     if (result->job == LINK_REGISTRATION) {
         reg->settings_changed = true;
-        register_slips_refresh_header(reg);
     }
     if (mine && reg->job.inner) {
         restore_outer(reg);
@@ -243,7 +241,6 @@ static uint16_t act_locally(struct cash_register *reg)
         uint16_t error = settings_update(reg->settings, reg->job.body, reg->job.size);
         if (error == ERROR_NONE) {
             reg->settings_changed = true;
-            register_slips_refresh_header(reg);
         }
         return error;
     }

@@ -37,7 +37,6 @@
 #include "firmware/register_state.h"
 #include "firmware/settings.h"
 
-#define SLIP_HEADER_BYTES 2048u
 #define ADDED_BYTES       1536u
 #define UNKNOWN_AFTER_MS                                                                           \
     20000u /* an attached job whose outcome is not known by then is answered OUTCOME_UNKNOWN */
@@ -123,8 +122,6 @@ struct cash_register {
     size_t added_size;
     uint8_t chunk[FN_DATA_MAX];
     size_t feed_offset; /* over body, then added */
-    uint8_t slip_header[SLIP_HEADER_BYTES];
-    size_t slip_header_size;
     bool settings_changed; /* the owner must pass them on to printer and operator client */
     /* Read-back. */
     enum read_purpose read_purpose;

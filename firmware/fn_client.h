@@ -1,14 +1,17 @@
-/* One command at a time to the fiscal storage module: frame out, answer in, ENQ when the answer is late or damaged.
+/* One command at a time to the fiscal storage module: frame out, answer in, ENQ when the answer is
+ * late or damaged.
  *
  *   IDLE --fn_start--> WAITING --good frame--> DONE --fn_start--> WAITING ...
  *                         |--late or bad, ENQ left--> WAITING (ENQ sent)
  *                         '--ENQ exhausted--> FAILED (silent)      --fn_start--> WAITING ...
  *
- * Always true: at most one command is on the wire; a command is never sent twice by itself (only its answer is asked
- * for again), because sending 16h twice could punch twice. The answer's data stay valid until the next fn_start.
+ * Always true: at most one command is on the wire; a command is never sent twice by itself (only
+ * its answer is asked for again), because sending 16h twice could punch twice. The answer's data
+ * stay valid until the next fn_start.
  *
- * Users take turns: fn_acquire gives the line to one owner, for one indivisible sequence of commands (a document, a message
- * to the operator, a read-back). A waiting cash register goes before everybody else.
+ * Users take turns: fn_acquire gives the line to one owner, for one indivisible sequence of
+ * commands (a document, a message to the operator, a read-back). A waiting cash register goes
+ * before everybody else.
  */
 #ifndef FIRMWARE_FN_CLIENT_H
 #define FIRMWARE_FN_CLIENT_H
@@ -40,7 +43,8 @@ struct fn_client {
 };
 
 void fn_client_init(struct fn_client *fn, const struct board *board);
-/* True: the line is yours until fn_release. Asking as FN_OWNER_REGISTER and failing reserves the next turn. */
+/* True: the line is yours until fn_release. Asking as FN_OWNER_REGISTER and failing reserves the
+ * next turn. */
 bool fn_acquire(struct fn_client *fn, enum fn_owner owner);
 void fn_release(struct fn_client *fn, enum fn_owner owner);
 /* Sends a command; the line must be acquired and not WAITING. data may be NULL when size is 0. */

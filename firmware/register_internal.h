@@ -31,7 +31,6 @@ bool register_fn_recovered(struct cash_register *reg, const uint8_t *record, siz
                            struct link_result *result);
 
 /* register_slips.c: paper. */
-void register_slips_refresh_header(struct cash_register *reg);
 /* Text that only paper needs goes into the journal before the job; ERROR_NONE or why not. */
 uint16_t register_slips_store_text(struct cash_register *reg);
 /* The job is done: queue its slip from what is still in RAM, if it fits. */

@@ -15,22 +15,8 @@ _Static_assert(LIMIT_SLIP_BODY_BYTES + SLIP_PAYLOAD_HEAD <= LIMIT_JOURNAL_RECORD
                "a slip's text is one journal record");
 _Static_assert(LIMIT_SPOOL_BYTES >= RECEIPT_TLV_MAX + 2048, "the largest receipt can be printed");
 
-void register_slips_refresh_header(struct cash_register *reg)
-{
-    static const uint16_t tags[] = {TAG_USER_NAME,          TAG_USER_INN,
-                                    TAG_SETTLEMENT_ADDRESS, TAG_SETTLEMENT_PLACE,
-                                    TAG_FNS_SITE,           TAG_KKT_REGISTRATION_NUMBER,
-                                    TAG_SETTING_HEADER,     TAG_SETTING_FOOTER};
-    struct byte_writer writer;
-    byte_writer_init(&writer, reg->slip_header, sizeof(reg->slip_header));
-    for (unsigned i = 0; i < sizeof(tags) / sizeof(tags[0]); i++) {
-        struct tlv tlv;
-        if (settings_find(reg->settings, tags[i], &tlv) &&
-            writer.length + TLV_HEADER_SIZE + tlv.length <= sizeof(reg->slip_header))
-            tlv_put_bytes(&writer, tags[i], tlv.value, tlv.length);
-    }
-    reg->slip_header_size = writer.length;
-}
+#define DOCUMENT_PARTS      3u
+#define SLIP_SETTINGS_BYTES 2048u /* at most that much comes from the settings */
 
 /* ---- Text that only paper needs ---------------------------------------------------------------
  */
@@ -161,6 +147,35 @@ static uint8_t marks_of(const struct owed_slip *slip)
     return (uint8_t)(slip->marks | (slip->started ? SLIP_MARK_RESUMED : 0));
 }
 
+/* Puts a slip into the printer's spool: the document, and of the settings what paper wants and the
+ * document does not say. */
+static bool queue_slip(struct cash_register *reg, const struct owed_slip *slip, uint16_t form,
+                       const struct printer_part *document, size_t count)
+{
+    static const uint16_t wanted[] = {TAG_USER_NAME,
+                                      TAG_USER_INN,
+                                      TAG_SETTLEMENT_ADDRESS,
+                                      TAG_SETTLEMENT_PLACE,
+                                      TAG_KKT_REGISTRATION_NUMBER,
+                                      TAG_SETTING_HEADER,
+                                      TAG_SETTING_FOOTER};
+    enum { WANTED = sizeof(wanted) / sizeof(wanted[0]) };
+    struct printer_part parts[WANTED + DOCUMENT_PARTS];
+    size_t used = 0;
+    assert(count <= DOCUMENT_PARTS);
+    for (size_t i = 0; i < WANTED; i++) {
+        struct tlv tlv;
+        bool said = false;
+        for (size_t j = 0; j < count && !said; j++)
+            said = tlv_find(document[j].tlv, document[j].size, wanted[i], &tlv) == 1;
+        if (!said && settings_find(reg->settings, wanted[i], &tlv))
+            parts[used++] = (struct printer_part){tlv.value - TLV_HEADER_SIZE,
+                                                  (size_t)tlv.length + TLV_HEADER_SIZE};
+    }
+    memcpy(parts + used, document, count * sizeof(parts[0]));
+    return printer_add_parts(reg->printer, slip->id, form, marks_of(slip), parts, used + count);
+}
+
 /* What the FN added to a receipt, for paper. */
 static void append_fn_tags(struct cash_register *reg, const struct link_result *result)
 {
@@ -189,10 +204,9 @@ void register_slips_queue_done(struct cash_register *reg, const struct link_resu
     if (slip == NULL || reg->job.code != LINK_RECEIPT || slip->document != result->document)
         return; /* the loader brings it */
     append_fn_tags(reg, result);
-    const struct printer_part parts[] = {{reg->slip_header, reg->slip_header_size},
-                                         {reg->job.body, reg->job.size},
+    const struct printer_part parts[] = {{reg->job.body, reg->job.size},
                                          {reg->added, reg->added_size}};
-    slip->queued = printer_add_parts(reg->printer, slip->id, slip->form, marks_of(slip), parts, 3);
+    slip->queued = queue_slip(reg, slip, slip->form, parts, 2);
 }
 
 /* The text of a slip that no fiscal document holds, read from the journal. False: it is gone. */
@@ -225,12 +239,11 @@ void register_slips_loaded(struct cash_register *reg)
 {
     struct owed_slip *slip = first_unqueued(reg);
     if (slip != NULL && slip->document == reg->read_document) {
-        struct printer_part parts[3] = {{reg->slip_header, reg->slip_header_size},
-                                        {reg->link->message, reg->read_size}};
-        if (!read_text(reg, slip, reg->chunk, sizeof(reg->chunk), &parts[2]))
-            parts[2].size = 0;
+        struct printer_part parts[2] = {{reg->link->message, reg->read_size}};
+        if (!read_text(reg, slip, reg->chunk, sizeof(reg->chunk), &parts[1]))
+            parts[1].size = 0;
         uint16_t form = (slip->marks & SLIP_MARK_COPY) != 0 ? reg->read_form : slip->form;
-        slip->queued = printer_add_parts(reg->printer, slip->id, form, marks_of(slip), parts, 3);
+        slip->queued = queue_slip(reg, slip, form, parts, 2);
         if (!slip->queued) /* a large one waits until paper has caught up */
             reg->retry_at = reg->now.mono + FN_RETRY_MS;
     }
@@ -253,11 +266,10 @@ static bool load_from_journal(struct cash_register *reg, struct owed_slip *slip)
 {
     if (!link_server_borrow(reg->link))
         return false;
-    struct printer_part parts[2] = {{reg->slip_header, reg->slip_header_size}};
+    struct printer_part part;
     if (slip->extra.size != 0 &&
-        read_text(reg, slip, reg->link->message, sizeof(reg->link->message), &parts[1])) {
-        slip->queued =
-            printer_add_parts(reg->printer, slip->id, slip->form, marks_of(slip), parts, 2);
+        read_text(reg, slip, reg->link->message, sizeof(reg->link->message), &part)) {
+        slip->queued = queue_slip(reg, slip, slip->form, &part, 1);
     } else {
         register_trace(reg, TRACE_ERROR,
                        "paper: text no longer in the journal, slip dropped: ", slip->id);
@@ -275,7 +287,7 @@ static bool load_next(struct cash_register *reg)
     /* Asks for room for anything: whatever is loaded then fits. */
     if (!printer_has_room(reg->printer, slip->document != 0 && !printer_idle(reg->printer)
                                             ? 4096
-                                            : LIMIT_SLIP_BODY_BYTES + SLIP_HEADER_BYTES))
+                                            : LIMIT_SLIP_BODY_BYTES + SLIP_SETTINGS_BYTES))
         return false;
     if (slip->document == 0)
         return load_from_journal(reg, slip);

@@ -5,7 +5,6 @@
 #ifndef TESTS_UNIT_WORLD_H
 #define TESTS_UNIT_WORLD_H
 
-#include <cmocka.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -14,6 +13,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+
+/* Needs the four above it. */
+#include <cmocka.h>
 
 #include "board/fn/fnm.h"
 #include "board/printer/print_head.h"
