@@ -1,4 +1,5 @@
-/* The only place of the driver that reads a clock or sleeps. Everything below takes time as a parameter. */
+/* The only place of the driver that reads a clock or sleeps. Everything below takes time as a
+ * parameter. */
 #ifndef HOSTDRV_CLOCK_H
 #define HOSTDRV_CLOCK_H
 

@@ -152,8 +152,9 @@ int device_identify(struct kkt *device, unsigned timeout_ms, kkt_error *error)
     read_identity(answer->body, answer->size, &identity);
     if (identity.serial[0] == '\0') {
         device_drop(device);
-        return fault_set(error, ERROR_LINK_LOST, "the device behind this address has no serial "
-                                                 "number");
+        return fault_set(error, ERROR_LINK_LOST,
+                         "the device behind this address has no serial "
+                         "number");
     }
     if (device->expected_serial[0] != '\0' &&
         strcmp(device->expected_serial, identity.serial) != 0) {

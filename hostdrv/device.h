@@ -1,12 +1,13 @@
-/* One device handle: the connection, who is behind it, and requests over it. The logic lives in link_client; this module moves its
- * bytes and tells it the time.
+/* One device handle: the connection, who is behind it, and requests over it. The logic lives in
+ * link_client; this module moves its bytes and tells it the time.
  *
- * Always true: while `transport` is open the identity was asked over this very connection and its serial number is the
- * expected one.
+ * Always true: while `transport` is open the identity was asked over this very connection and its
+ * serial number is the expected one.
  *
- * Reconnecting (the only place where its times stand): at once after a loss, then after 100, 200, 400 ... 3200, 5000, 5000 ... ms,
- * until a board has answered more than its identity. device_connect waits these pauses out as far as its deadline allows; a
- * query (kkt_get_status) makes one attempt at once.
+ * Reconnecting (the only place where its times stand): at once after a loss, then after 100, 200,
+ * 400 ... 3200, 5000, 5000 ... ms, until a board has answered more than its identity.
+ * device_connect waits these pauses out as far as its deadline allows; a query (kkt_get_status)
+ * makes one attempt at once.
  */
 #ifndef HOSTDRV_DEVICE_H
 #define HOSTDRV_DEVICE_H
@@ -15,10 +16,10 @@
 #include "hostdrv/link_client.h"
 #include "hostdrv/transport.h"
 
-#define DEVICE_CONNECT_TIMEOUT_MS  3000u
-#define DEVICE_ANSWER_TIMEOUT_MS   15000u
-#define DEVICE_RECONNECT_FIRST_MS  100u
-#define DEVICE_RECONNECT_MAX_MS    5000u
+#define DEVICE_CONNECT_TIMEOUT_MS 3000u
+#define DEVICE_ANSWER_TIMEOUT_MS  15000u
+#define DEVICE_RECONNECT_FIRST_MS 100u
+#define DEVICE_RECONNECT_MAX_MS   5000u
 
 struct kkt {
     struct device_uri uri;
@@ -35,19 +36,23 @@ struct kkt {
     uint64_t bytes_sent, bytes_received, connections;
 };
 
-/* Connects unless connected: waits for its turn, tries, and again until deadline_ms, at most attempts_max times (0: no limit).
- * Only a link that is lost or busy is tried again; OTHER_DEVICE or VERSION_UNSUPPORTED end it at once. */
+/* Connects unless connected: waits for its turn, tries, and again until deadline_ms, at most
+ * attempts_max times (0: no limit). Only a link that is lost or busy is tried again; OTHER_DEVICE
+ * or VERSION_UNSUPPORTED end it at once. */
 int device_connect(struct kkt *device, uint64_t deadline_ms, unsigned attempts_max,
                    kkt_error *error);
 /* One attempt now, at most timeout_ms for the connection and as long again for the identity. */
 int device_connect_once(struct kkt *device, unsigned timeout_ms, kkt_error *error);
 /* Closes the connection; the handle can connect again. */
 void device_drop(struct kkt *device);
-/* Hands what waits to go out to the transport, without waiting. KKT_OK or LINK_LOST (dropped then). */
+/* Hands what waits to go out to the transport, without waiting. KKT_OK or LINK_LOST (dropped then).
+ */
 int device_flush(struct kkt *device, kkt_error *error);
-/* Moves bytes until something arrived or until_ms; then tick. KKT_OK or LINK_LOST (dropped then). */
+/* Moves bytes until something arrived or until_ms; then tick. KKT_OK or LINK_LOST (dropped then).
+ */
 int device_pump(struct kkt *device, uint64_t until_ms, kkt_error *error);
-/* One query and its answer, on the open connection; a refusal comes back as its code. The answer lies in the client until the next request. */
+/* One query and its answer, on the open connection; a refusal comes back as its code. The answer
+ * lies in the client until the next request. */
 int device_ask(struct kkt *device, uint8_t code, const uint8_t *message, size_t size,
                unsigned timeout_ms, const struct link_client_answer **out, kkt_error *error);
 /* The same, connecting first, and once more when the connection breaks under it. */

@@ -1,5 +1,5 @@
-/* The questions a program may ask the board: each is one query and a translation of its TLV answer. A tag that a board does not
- * send reads as 0 or ""; what we do not know is skipped.
+/* The questions a program may ask the board: each is one query and a translation of its TLV answer.
+ * A tag that a board does not send reads as 0 or ""; what we do not know is skipped.
  */
 #include <stdlib.h>
 #include <string.h>

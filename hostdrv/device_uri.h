@@ -1,7 +1,8 @@
 /* Device addresses: tcp:HOST:PORT (IPv6 as [::1]), serial:PATH?baud=N, usb:SERIAL.
  *
- * Always true: a parsed address is complete (host and port, path and baud, or serial number), and a refused one
- * names the part at fault in error.field: scheme, host, port, path, option, baud, serial.
+ * Always true: a parsed address is complete (host and port, path and baud, or serial number), and a
+ * refused one names the part at fault in error.field: scheme, host, port, path, option, baud,
+ * serial.
  */
 #ifndef HOSTDRV_DEVICE_URI_H
 #define HOSTDRV_DEVICE_URI_H

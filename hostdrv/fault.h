@@ -1,5 +1,6 @@
-/* Filling in kkt_error. Every failing path of the library ends here, so that no error reaches the caller without its name, its
- * cure and, where one is at fault, its tag. Always true: a NULL error pointer is allowed, and the return value is the code.
+/* Filling in kkt_error. Every failing path of the library ends here, so that no error reaches the
+ * caller without its name, its cure and, where one is at fault, its tag. Always true: a NULL error
+ * pointer is allowed, and the return value is the code.
  */
 #ifndef HOSTDRV_FAULT_H
 #define HOSTDRV_FAULT_H

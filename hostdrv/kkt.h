@@ -79,14 +79,17 @@ KKT_API void kkt_key_format(const kkt_key *key, char out[37]);
 
 typedef struct kkt_options {
     const char *expected_serial; /* NULL: any; otherwise another board behind the same address is refused (OTHER_DEVICE) */
-    unsigned connect_timeout_ms; /* 0: 3000 */
-    unsigned answer_timeout_ms;  /* 0: 15000; a job's answer may take this long before it is asked for again */
+    unsigned connect_timeout_ms; /* 0: 3000; for the connection, and as long again for the board to say who it is */
+    unsigned answer_timeout_ms;  /* 0: 15000; a request that got no answer is repeated after 1, 3, 7, 11... s, and after this long the link counts as lost */
 } kkt_options;
 
-/* uri: tcp:HOST:PORT, serial:PATH?baud=N, usb:SERIAL. Opens, asks who is there, and keeps the identity. options may be NULL. */
+/* uri: tcp:HOST:PORT (an IPv6 address in brackets), serial:PATH?baud=N (115200 without it), usb:SERIAL. Opens, asks who is there, and keeps the
+ * identity. options may be NULL. DEVICE_URI names the part at fault in error.field (scheme, host, port, path, option, baud, serial); LINK_LOST:
+ * nobody there; LINK_BUSY: another program holds it; PERMISSION: the system forbids it; OTHER_DEVICE: not the expected board. */
 KKT_API int kkt_open(const char *uri, const kkt_options *options, kkt **out, kkt_error *error);
 KKT_API void kkt_close(kkt *device);
-/* A device handle that is not connected yet: connects when first used and again after every loss. What a queue worker wants. */
+/* A device handle that is not connected yet. Every handle connects when it is used and not connected, and asks who is there each time: at once after
+ * a loss, then (in kkt_run, kkt_wait, kkt_next_event) after 100, 200, 400 ... 5000 ms. What a queue worker wants. */
 KKT_API int kkt_open_lazy(const char *uri, const kkt_options *options, kkt **out, kkt_error *error);
 
 typedef struct kkt_identity {
@@ -97,6 +100,7 @@ typedef struct kkt_identity {
     unsigned tax_systems; /* bits of tag 1062 */
     unsigned columns;
 } kkt_identity;
+/* Asks the board anew. */
 KKT_API int kkt_get_identity(kkt *device, kkt_identity *out, kkt_error *error);
 
 typedef struct kkt_ofd_status {
@@ -251,11 +255,11 @@ typedef struct kkt_result {
 KKT_API int kkt_queue_open(const char *path, kkt_queue **out, kkt_error *error);
 KKT_API void kkt_queue_close(kkt_queue *queue);
 
-/* Stores a job; on return it is on disk. Same key and same content: KKT_OK, nothing new (a refused or cancelled one is armed again). Same key, other content:
+/* Stores a job; on return it is on disk. QUEUE_STORE: it is not (error.text has SQLite's words). Same key and same content: KKT_OK, nothing new (a refused or cancelled one is armed again). Same key, other content:
  * KEY_CONFLICT. body is the TLV of the job as proto/link_message.h lists it, without key and device tag. */
 KKT_API int kkt_submit(kkt_queue *queue, const kkt_key *key, enum kkt_job job, const uint8_t *body, size_t size, kkt_error *error);
 KKT_API int kkt_submit_receipt(kkt_queue *queue, const kkt_key *key, kkt_receipt *receipt, kkt_error *error);
-/* Several jobs in one durable commit: all or none. */
+/* Several jobs in one durable commit: all or none. *failed_index (may be NULL) says which one is at fault. */
 typedef struct kkt_submission {
     kkt_key key;
     enum kkt_job job;
@@ -263,13 +267,16 @@ typedef struct kkt_submission {
     size_t size;
 } kkt_submission;
 KKT_API int kkt_submit_many(kkt_queue *queue, const kkt_submission *jobs, size_t count, size_t *failed_index, kkt_error *error);
-/* Takes a job back. IN_PROGRESS when it was sent already: only the board can tell what became of it. */
+/* Takes a job back. IN_PROGRESS when it was sent already: only the board can tell what became of it. Taking back twice, or a refused one, is fine. */
 KKT_API int kkt_cancel(kkt_queue *queue, const kkt_key *key, kkt_error *error);
 
-/* Works the queue off in order until it is empty (KKT_OK), until the device is lost (LINK_LOST), or timeout_ms has passed (OUTCOME_UNKNOWN); 0 = no limit. */
+/* Works the queue off in order until it is empty (KKT_OK), until the device is lost (LINK_LOST: a reconnect failed, or three in a row brought no
+ * answer), or timeout_ms has passed (OUTCOME_UNKNOWN); 0 = no limit. OTHER_DEVICE: all is done but jobs that were sent to another board and
+ * wait for that one. While another process works the queue off, waits for it. */
 KKT_API int kkt_run(kkt_queue *queue, kkt *device, unsigned timeout_ms, kkt_error *error);
 /* Works the queue off (or lets the process that holds the lock do it) until this job is finished, and gives its result. KKT_OK: finished (look at result.state).
- * OUTCOME_UNKNOWN or LINK_LOST: not finished in time; the job stays stored. NOT_FOUND: no such key. */
+ * Reconnects as often as needed. OUTCOME_UNKNOWN or LINK_LOST: not finished in time; the job stays stored. OTHER_DEVICE: it was sent to another
+ * board than this one. NOT_FOUND: no such key. timeout_ms 0 = no limit. device NULL: only waits for another process. */
 KKT_API int kkt_wait(kkt_queue *queue, kkt *device, const kkt_key *key, unsigned timeout_ms, kkt_result *result, kkt_error *error);
 /* What the queue file says now; sends nothing. */
 KKT_API int kkt_find(kkt_queue *queue, const kkt_key *key, kkt_result *result, kkt_error *error);
@@ -290,7 +297,8 @@ KKT_API int kkt_list(kkt_queue *queue, int unfinished_only, int newest_first, kk
 KKT_API int kkt_job_body(kkt_queue *queue, const kkt_key *key, uint8_t **body, size_t *size, kkt_error *error);
 /* Marks as confirmed every done document that the board's operator queue no longer holds; sets *confirmed to how many became so. */
 KKT_API int kkt_update_confirmations(kkt_queue *queue, kkt *device, unsigned *confirmed, kkt_error *error);
-/* Counted since opening, for benches: durable commits, requests sent. */
+/* Counted since opening, for benches. queue_commits: synced commits of jobs and results (not the one that makes the file, nor the one that binds it to
+ * its board). requests_sent includes queries and repetitions. Either handle may be NULL. */
 typedef struct kkt_counters {
     uint64_t queue_commits, requests_sent, answers_received, bytes_sent, bytes_received, reconnects;
 } kkt_counters;

@@ -73,10 +73,9 @@ static void resend_after(struct link_client *client, unsigned delay_ms, uint64_t
 size_t link_client_output(struct link_client *client, const uint8_t **bytes)
 {
     if (client->wire_sent == client->wire_size && client->sending) {
-        client->wire_size = link_message_frame(LINK_REQUEST, client->code, client->exchange,
-                                               client->request, client->request_size,
-                                               &client->request_offset, client->wire,
-                                               sizeof client->wire);
+        client->wire_size = link_message_frame(
+            LINK_REQUEST, client->code, client->exchange, client->request, client->request_size,
+            &client->request_offset, client->wire, sizeof client->wire);
         client->wire_sent = 0;
         assert(client->wire_size > 0);
         client->sending = client->request_offset < client->request_size;
@@ -144,9 +143,10 @@ static void take_answer(struct link_client *client, uint64_t now_ms)
     }
     uint16_t code = client->result.refusal.code;
     if (code == ERROR_IN_PROGRESS || code == ERROR_BUSY) {
-        /* Only ever sooner than silence would: a board that says BUSY unasked must not put the request off for ever. */
-        if (client->sending || (client->waits_to_resend &&
-                                client->resend_at_ms <= now_ms + client->busy_delay_ms))
+        /* Only ever sooner than silence would: a board that says BUSY unasked must not put the
+         * request off for ever. */
+        if (client->sending ||
+            (client->waits_to_resend && client->resend_at_ms <= now_ms + client->busy_delay_ms))
             return;
         resend_after(client, client->busy_delay_ms, now_ms);
         client->busy_delay_ms *= 2;

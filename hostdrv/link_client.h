@@ -1,5 +1,5 @@
-/* The asking end of the host link: one request at a time, its one answer, and the events between. No I/O and no clock: bytes
- * and time come in, bytes go out.
+/* The asking end of the host link: one request at a time, its one answer, and the events between.
+ * No I/O and no clock: bytes and time come in, bytes go out.
  *
  *            link_client_request                answer of this exchange
  *     IDLE -----------------------> WAITING ------------------------------> ANSWERED
@@ -9,12 +9,15 @@
  *      |                             '-- timeout_ms over --> TIMED_OUT
  *   (ANSWERED and TIMED_OUT may go straight to WAITING by the next link_client_request)
  *
- * Sending again is safe for every message: queries change nothing, jobs are executed once per key by the board.
+ * Sending again is safe for every message: queries change nothing, jobs are executed once per key
+ * by the board.
  *
  * Always true:
- * 1. Only an answer with the exchange number and code of the request under way is delivered; a job's also needs the job's key.
- *    Everything else, above all a late answer to an earlier request, is dropped.
- * 2. A request ends as ANSWERED or TIMED_OUT at most timeout_ms after it began, whatever bytes arrive.
+ * 1. Only an answer with the exchange number and code of the request under way is delivered; a
+ * job's also needs the job's key. Everything else, above all a late answer to an earlier request,
+ * is dropped.
+ * 2. A request ends as ANSWERED or TIMED_OUT at most timeout_ms after it began, whatever bytes
+ * arrive.
  * 3. IN_PROGRESS and BUSY are no answers: the client keeps asking until the time is over.
  */
 #ifndef HOSTDRV_LINK_CLIENT_H
@@ -43,8 +46,9 @@ struct link_client_event {
 
 struct link_client_answer {
     struct refusal refusal; /* code 0: accepted */
-    bool keyed;             /* job: the answer carries the job's key; a refusal without it proves nothing */
-    const uint8_t *body;    /* after the code, or after the refusal and its key; inside the client, until the next request */
+    bool keyed; /* job: the answer carries the job's key; a refusal without it proves nothing */
+    const uint8_t *body; /* after the code, or after the refusal and its key; inside the client,
+                            until the next request */
     size_t size;
 };
 
@@ -71,11 +75,14 @@ struct link_client {
     uint32_t strays; /* frames that belonged to nothing */
 };
 
-/* exchange_seed: any number, best a random one, so that answers meant for an earlier process do not fit. */
+/* exchange_seed: any number, best a random one, so that answers meant for an earlier process do not
+ * fit. */
 void link_client_init(struct link_client *client, uint16_t exchange_seed);
-/* A new connection: forgets what was under way, and sends a delimiter first, which ends whatever half frame the other side holds. Events stay. */
+/* A new connection: forgets what was under way, and sends a delimiter first, which ends whatever
+ * half frame the other side holds. Events stay. */
 void link_client_reset(struct link_client *client);
-/* Starts a request; message (size at most LINK_MESSAGE_MAX) is copied. A job's message begins with its key. */
+/* Starts a request; message (size at most LINK_MESSAGE_MAX) is copied. A job's message begins with
+ * its key. */
 void link_client_request(struct link_client *client, uint8_t code, const uint8_t *message,
                          size_t size, unsigned timeout_ms, uint64_t now_ms);
 /* Gives up the request under way; its answer will be a stray. */
@@ -94,7 +101,8 @@ uint64_t link_client_deadline(const struct link_client *client);
 /* Valid in state ANSWERED. */
 const struct link_client_answer *link_client_result(const struct link_client *client);
 
-/* The oldest event kept that has number *cursor or later; moves the cursor behind it. False: none. */
+/* The oldest event kept that has number *cursor or later; moves the cursor behind it. False: none.
+ */
 bool link_client_event_next(const struct link_client *client, uint64_t *cursor,
                             struct link_client_event *out);
 

@@ -1,5 +1,6 @@
-/* The public functions of the queue: storing, taking back, looking, and the blocking loop around the worker. Time, waiting and the
- * lock beside the file live here; what to do next is decided in worker.c, what is on disk in queue_store.c.
+/* The public functions of the queue: storing, taking back, looking, and the blocking loop around
+ * the worker. Time, waiting and the lock beside the file live here; what to do next is decided in
+ * worker.c, what is on disk in queue_store.c.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -68,7 +69,8 @@ void kkt_queue_close(kkt_queue *queue)
     free(queue);
 }
 
-/* ---- Submitting ------------------------------------------------------------------------------------------- */
+/* ---- Submitting
+ * ------------------------------------------------------------------------------------------- */
 
 static int check_job(const kkt_submission *job, kkt_error *error)
 {
@@ -150,8 +152,7 @@ int kkt_submit(kkt_queue *queue, const kkt_key *key, enum kkt_job job, const uin
     return kkt_submit_many(queue, &submission, 1, NULL, error);
 }
 
-int kkt_submit_receipt(kkt_queue *queue, const kkt_key *key, kkt_receipt *receipt,
-                       kkt_error *error)
+int kkt_submit_receipt(kkt_queue *queue, const kkt_key *key, kkt_receipt *receipt, kkt_error *error)
 {
     const uint8_t *tlv;
     size_t size;
@@ -199,7 +200,8 @@ int kkt_cancel(kkt_queue *queue, const kkt_key *key, kkt_error *error)
     return result == KKT_OK ? fault_none(error) : result;
 }
 
-/* ---- Looking ---------------------------------------------------------------------------------------------- */
+/* ---- Looking
+ * ---------------------------------------------------------------------------------------------- */
 
 int kkt_find(kkt_queue *queue, const kkt_key *key, kkt_result *result, kkt_error *error)
 {
@@ -254,7 +256,8 @@ int kkt_update_confirmations(kkt_queue *queue, kkt *device, unsigned *confirmed,
     if (result != KKT_OK)
         return result;
     /* An empty operator queue means that all are confirmed; the number is meaningless then. */
-    uint32_t below = status.ofd.queue_count > 0 ? status.ofd.first_number : status.last_document + 1;
+    uint32_t below =
+        status.ofd.queue_count > 0 ? status.ofd.first_number : status.last_document + 1;
     if (status.fn_present == 0 || device->identity.fn_number[0] == '\0')
         return fault_none(error);
     struct queue_store *store = &queue->store;
@@ -273,9 +276,11 @@ int kkt_update_confirmations(kkt_queue *queue, kkt *device, unsigned *confirmed,
     return fault_none(error);
 }
 
-/* ---- Working off ------------------------------------------------------------------------------------------ */
+/* ---- Working off
+ * ------------------------------------------------------------------------------------------ */
 
-/* Locks of open file descriptions: they end with the process however it ends, and hold between two handles of one process. */
+/* Locks of open file descriptions: they end with the process however it ends, and hold between two
+ * handles of one process. */
 static bool take_lock(kkt_queue *queue)
 {
     struct flock range = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
@@ -328,9 +333,10 @@ static int finish_empty(const struct worker *worker, kkt_error *error)
 {
     if (worker->foreign_board[0] == '\0')
         return fault_none(error);
-    return fault_set(error, ERROR_OTHER_DEVICE,
-                     "at least one job was sent to board %s, and only that one can tell its outcome",
-                     worker->foreign_board);
+    return fault_set(
+        error, ERROR_OTHER_DEVICE,
+        "at least one job was sent to board %s, and only that one can tell its outcome",
+        worker->foreign_board);
 }
 
 /* One turn of the loop. True: go on; false: *result is the end. */
@@ -378,7 +384,8 @@ static bool work_turn(kkt_queue *queue, kkt *device, uint64_t deadline_ms, int *
     return true;
 }
 
-/* Under the lock. patient: reconnect until the time is over, else give up when a reconnect fails or brings nothing. */
+/* Under the lock. patient: reconnect until the time is over, else give up when a reconnect fails or
+ * brings nothing. */
 static int work_off(kkt_queue *queue, kkt *device, const kkt_key *target, uint64_t deadline_ms,
                     bool patient, kkt_error *error)
 {

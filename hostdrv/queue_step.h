@@ -1,4 +1,5 @@
-/* For tests only: a look at every step of the queue, where a crash would hurt most. Nothing here is exported. */
+/* For tests only: a look at every step of the queue, where a crash would hurt most. Nothing here is
+ * exported. */
 #ifndef HOSTDRV_QUEUE_STEP_H
 #define HOSTDRV_QUEUE_STEP_H
 

@@ -169,7 +169,8 @@ int queue_store_commit(struct queue_store *store, bool counted, kkt_error *error
     return KKT_OK;
 }
 
-/* ---- Opening ---------------------------------------------------------------------------------------------- */
+/* ---- Opening
+ * ---------------------------------------------------------------------------------------------- */
 
 static bool read_integer(struct queue_store *store, const char *sql, int64_t *out)
 {
@@ -207,7 +208,8 @@ static int check_format(struct queue_store *store, const char *path, kkt_error *
     return KKT_OK;
 }
 
-/* SQLite does not wait for others while it changes the mode of a new file, so the waiting is done here. */
+/* SQLite does not wait for others while it changes the mode of a new file, so the waiting is done
+ * here. */
 static bool enter_wal(struct queue_store *store)
 {
     for (unsigned tries = 0; tries < BUSY_TIMEOUT_MS / WAL_RETRY_MS; tries++) {
@@ -226,7 +228,8 @@ static int prepare_file(struct queue_store *store, const char *path, kkt_error *
     sqlite3_busy_timeout(store->database, BUSY_TIMEOUT_MS);
     if (!enter_wal(store))
         return store_fault(store, path, error);
-    /* Two processes may make the file at the same time: the lock decides, the second finds it made. */
+    /* Two processes may make the file at the same time: the lock decides, the second finds it made.
+     */
     if (!execute(store, "BEGIN IMMEDIATE"))
         return store_fault(store, path, error);
     int result = check_format(store, path, error);
@@ -269,7 +272,8 @@ static int meta_set(struct queue_store *store, const char *name, const char *val
     return run(store, QUEUE_META_SET, "write meta", error);
 }
 
-/* The machine was started anew since the file was last used: marks may have been lost with its memory (invariant 3). */
+/* The machine was started anew since the file was last used: marks may have been lost with its
+ * memory (invariant 3). */
 static int check_boot(struct queue_store *store, kkt_error *error)
 {
     char now[37], stored[37];
@@ -300,8 +304,8 @@ int queue_store_open(struct queue_store *store, const char *path, kkt_error *err
     memset(store, 0, sizeof *store);
     int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX;
     int opened = sqlite3_open_v2(path, &store->database, flags, NULL);
-    int result = opened == SQLITE_OK ? prepare_file(store, path, error)
-                                     : store_fault(store, path, error);
+    int result =
+        opened == SQLITE_OK ? prepare_file(store, path, error) : store_fault(store, path, error);
     if (result == KKT_OK)
         result = check_boot(store, error);
     if (result == KKT_OK)
@@ -320,7 +324,9 @@ void queue_store_close(struct queue_store *store)
     memset(store, 0, sizeof *store);
 }
 
-/* ---- Rows ------------------------------------------------------------------------------------------------- */
+/* ---- Rows
+ * -------------------------------------------------------------------------------------------------
+ */
 
 static void copy_column(sqlite3_stmt *statement, int column, char *out, size_t capacity)
 {
@@ -435,8 +441,8 @@ int queue_store_cancel(struct queue_store *store, int64_t id, kkt_error *error)
     return run_on_row(store, QUEUE_CANCEL, id, "cancel", error);
 }
 
-int queue_store_next(struct queue_store *store, int64_t after, struct queue_row *row,
-                     uint8_t *body, kkt_error *error)
+int queue_store_next(struct queue_store *store, int64_t after, struct queue_row *row, uint8_t *body,
+                     kkt_error *error)
 {
     sqlite3_stmt *statement = store->statements[QUEUE_NEXT];
     sqlite3_bind_int64(statement, 1, after);

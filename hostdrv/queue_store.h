@@ -1,11 +1,13 @@
 /* The queue file: everything SQLite, nothing else. QUEUE.md describes the format.
  *
  * Always true:
- * 1. What queue_store_commit(DURABLE) returned KKT_OK for survives a power cut; after any failure the transaction is rolled back.
+ * 1. What queue_store_commit(DURABLE) returned KKT_OK for survives a power cut; after any failure
+ * the transaction is rolled back.
  * 2. A row's content (key, job, body) never changes; its outcome is written once per arming.
- * 3. A row with an empty sent_to was not sent to any board. Marks are written without waiting for the disk: a killed process does
- *    not lose them, only a machine that went down does. Then the start of the machine has another boot id, and opening the file
- *    marks every unfinished row as sent to the bound board, before anybody can act on it. The binding itself is durable before the first
+ * 3. A row with an empty sent_to was not sent to any board. Marks are written without waiting for
+ * the disk: a killed process does not lose them, only a machine that went down does. Then the start
+ * of the machine has another boot id, and opening the file marks every unfinished row as sent to
+ * the bound board, before anybody can act on it. The binding itself is durable before the first
  *    byte goes to a board.
  */
 #ifndef HOSTDRV_QUEUE_STORE_H
@@ -64,8 +66,10 @@ int queue_store_open(struct queue_store *store, const char *path, kkt_error *err
 void queue_store_close(struct queue_store *store);
 void queue_store_step(struct queue_store *store, enum queue_step step);
 
-/* A write transaction. UNSYNCED: visible to others at once, and safe against a crash of the process but not of the machine. */
-int queue_store_begin(struct queue_store *store, enum queue_durability durability, kkt_error *error);
+/* A write transaction. UNSYNCED: visible to others at once, and safe against a crash of the process
+ * but not of the machine. */
+int queue_store_begin(struct queue_store *store, enum queue_durability durability,
+                      kkt_error *error);
 /* counted: a commit of the "two per job" kind. Rolls back when it fails. */
 int queue_store_commit(struct queue_store *store, bool counted, kkt_error *error);
 void queue_store_rollback(struct queue_store *store);
@@ -78,15 +82,18 @@ int queue_store_insert(struct queue_store *store, const kkt_submission *job, int
 /* A finished row becomes the newest unfinished one. */
 int queue_store_rearm(struct queue_store *store, int64_t id, kkt_error *error);
 int queue_store_cancel(struct queue_store *store, int64_t id, kkt_error *error);
-/* The first unfinished row after `after`; its body goes to `body` (QUEUE_BODY_MAX bytes). NOT_FOUND: none. */
-int queue_store_next(struct queue_store *store, int64_t after, struct queue_row *row,
-                     uint8_t *body, kkt_error *error);
-/* Writes sent_to and counts the attempt, if the row is still unfinished (*marked). Its own transaction, not synced. */
+/* The first unfinished row after `after`; its body goes to `body` (QUEUE_BODY_MAX bytes).
+ * NOT_FOUND: none. */
+int queue_store_next(struct queue_store *store, int64_t after, struct queue_row *row, uint8_t *body,
+                     kkt_error *error);
+/* Writes sent_to and counts the attempt, if the row is still unfinished (*marked). Its own
+ * transaction, not synced. */
 int queue_store_mark(struct queue_store *store, int64_t id, const char *board, bool *marked,
                      kkt_error *error);
 int queue_store_finish(struct queue_store *store, int64_t id, const kkt_result *result,
                        kkt_error *error);
-/* One document of a fiscal module, or all below a number, are confirmed; *changed says how many rows became so. */
+/* One document of a fiscal module, or all below a number, are confirmed; *changed says how many
+ * rows became so. */
 int queue_store_confirm(struct queue_store *store, const char *fn_number, uint32_t document,
                         unsigned *changed, kkt_error *error);
 int queue_store_confirm_below(struct queue_store *store, const char *fn_number, uint32_t below,

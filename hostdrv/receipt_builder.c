@@ -1,8 +1,9 @@
 /* The receipt builder: from the shop's words to the TLV that travels to the board.
  *
- * The body is kept small, because it is stored and sent as it is: absent payments, VAT totals and a total that equals the sum
- * of the items are not written, the board adds them. Order: kind, tax system, what the caller added, items, payments, our own tags.
- * Always true: once a call has failed, the receipt keeps that first error and no later call changes anything.
+ * The body is kept small, because it is stored and sent as it is: absent payments, VAT totals and a
+ * total that equals the sum of the items are not written, the board adds them. Order: kind, tax
+ * system, what the caller added, items, payments, our own tags. Always true: once a call has
+ * failed, the receipt keeps that first error and no later call changes anything.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -232,8 +233,8 @@ int kkt_receipt_item_tag(kkt_receipt *receipt, uint16_t tag, const void *value, 
         return first_fault(receipt);
     if (receipt->item_count == 0)
         return fail(receipt, ERROR_NO_ITEMS, tag, 0, 0);
-    return grew_item(receipt, tag, put_raw(receipt, &receipt->items, tag, receipt->item_count,
-                                           value, size));
+    return grew_item(receipt, tag,
+                     put_raw(receipt, &receipt->items, tag, receipt->item_count, value, size));
 }
 
 int kkt_receipt_item_text(kkt_receipt *receipt, uint16_t tag, const char *text)
@@ -288,7 +289,8 @@ int kkt_receipt_total(kkt_receipt *receipt, const char *sum)
     return KKT_OK;
 }
 
-/* Cash is written net, as the law wants it (1031 = what stays in the drawer); what the buyer gave goes beside it when it is more. */
+/* Cash is written net, as the law wants it (1031 = what stays in the drawer); what the buyer gave
+ * goes beside it when it is more. */
 static void put_payments(const kkt_receipt *receipt, struct byte_writer *body)
 {
     uint64_t due_kop = receipt->total_stated ? receipt->total_kop : receipt->items_kop;
@@ -328,7 +330,8 @@ int kkt_receipt_encode(kkt_receipt *receipt, const uint8_t **tlv, size_t *size, 
     if (receipt->electronically)
         tlv_put_u8(body, TAG_ELECTRONICALLY, 1);
     struct refusal why = {.code = ERROR_TOO_LARGE, .expected = RECEIPT_TLV_MAX};
-    /* The board knows its registration and who stands at the till; the driver checks what holds anywhere. */
+    /* The board knows its registration and who stands at the till; the driver checks what holds
+     * anywhere. */
     struct receipt_rules rules = {0};
     struct receipt_summary summary;
     if (!byte_writer_ok(body) ||

@@ -6,7 +6,8 @@
 #include "proto/link_message.h"
 
 /* A proven result of the board whose identity is given. */
-void result_from_link(const struct link_result *link, const kkt_identity *identity, kkt_result *out);
+void result_from_link(const struct link_result *link, const kkt_identity *identity,
+                      kkt_result *out);
 /* A proven refusal. */
 void result_from_refusal(const uint8_t key[KEY_SIZE], enum kkt_job job,
                          const struct refusal *refusal, const kkt_identity *identity,

@@ -1,6 +1,6 @@
-/* How bytes reach the board: one small interface, one file per kind of cable. Results have three ways: > 0 done, 0 nothing now,
- * < 0 the connection is dead and only close may follow. Nothing here blocks but open (at most timeout_ms, apart from the
- * resolver of host names) and wait.
+/* How bytes reach the board: one small interface, one file per kind of cable. Results have three
+ * ways: > 0 done, 0 nothing now, < 0 the connection is dead and only close may follow. Nothing here
+ * blocks but open (at most timeout_ms, apart from the resolver of host names) and wait.
  */
 #ifndef HOSTDRV_TRANSPORT_H
 #define HOSTDRV_TRANSPORT_H
@@ -16,7 +16,8 @@ struct transport;
 struct transport_operations {
     int (*read)(struct transport *transport, uint8_t *bytes, size_t capacity);
     int (*write)(struct transport *transport, const uint8_t *bytes, size_t size);
-    /* Until bytes can be read, or written when want_write, or timeout_ms has passed (0). May return early. */
+    /* Until bytes can be read, or written when want_write, or timeout_ms has passed (0). May return
+     * early. */
     int (*wait)(struct transport *transport, bool want_write, unsigned timeout_ms);
     void (*close)(struct transport *transport);
 };

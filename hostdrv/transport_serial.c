@@ -1,7 +1,8 @@
 /* Serial ports by libserialport, 8N1 without flow control.
  *
- * libserialport's reads cannot tell an unplugged port from a silent one (both give 0 bytes; design note USB.md, "What the driver must
- * do", 5), so the port's descriptor is polled for a hang-up, and "readable, but no bytes" counts as unplugged too.
+ * libserialport's reads cannot tell an unplugged port from a silent one (both give 0 bytes; design
+ * note USB.md, "What the driver must do", 5), so the port's descriptor is polled for a hang-up, and
+ * "readable, but no bytes" counts as unplugged too.
  */
 #include <errno.h>
 #include <libserialport.h>
@@ -55,7 +56,8 @@ static int serial_write(struct transport *transport, const uint8_t *bytes, size_
 
 static int serial_wait(struct transport *transport, bool want_write, unsigned timeout_ms)
 {
-    int seen = look(self_of(transport), (short)(want_write ? POLLIN | POLLOUT : POLLIN), timeout_ms);
+    int seen =
+        look(self_of(transport), (short)(want_write ? POLLIN | POLLOUT : POLLIN), timeout_ms);
     if (seen <= 0)
         return seen;
     if ((seen & POLLIN) == 0 && (seen & (POLLHUP | POLLERR | POLLNVAL)) != 0)
@@ -86,7 +88,7 @@ static int port_fault(kkt_error *error, const struct device_uri *uri, const char
         return code;
     }
     return fault_set(error, code, "%s: %s: %s", uri->place, step,
-                     result == SP_ERR_ARG ? "no such serial port"
+                     result == SP_ERR_ARG   ? "no such serial port"
                      : result == SP_ERR_MEM ? "out of memory"
                                             : "not supported");
 }
@@ -102,7 +104,8 @@ static int configure(struct sp_port *port, unsigned baud)
         result = sp_set_stopbits(port, 1);
     if (result == SP_OK)
         result = sp_set_flowcontrol(port, SP_FLOWCONTROL_NONE);
-    /* A USB port's firmware may wait for these lines; an adapter without them works all the same. */
+    /* A USB port's firmware may wait for these lines; an adapter without them works all the same.
+     */
     if (result == SP_OK) {
         sp_set_dtr(port, SP_DTR_ON);
         sp_set_rts(port, SP_RTS_ON);

@@ -1,8 +1,10 @@
-/* USB by libusb-1.0: the board's vendor interface with one bulk endpoint each way, found by the serial number string.
+/* USB by libusb-1.0: the board's vendor interface with one bulk endpoint each way, found by the
+ * serial number string.
  *
- * One IN transfer is always pending and one OUT transfer at most. The stream has its own frames, so packet boundaries mean nothing;
- * but a transfer of whole packets needs a zero-length one after it, or the board waits for more. The traps below were found by
- * running (design note USB.md, "What the driver must do").
+ * One IN transfer is always pending and one OUT transfer at most. The stream has its own frames, so
+ * packet boundaries mean nothing; but a transfer of whole packets needs a zero-length one after it,
+ * or the board waits for more. The traps below were found by running (design note USB.md, "What the
+ * driver must do").
  */
 #include <libusb-1.0/libusb.h>
 #include <stdlib.h>
@@ -12,7 +14,8 @@
 #include "hostdrv/fault.h"
 #include "hostdrv/transport.h"
 
-/* pid.codes' test pair: for development only, a product brings its own by -DKKT_USB_VENDOR_ID=... */
+/* pid.codes' test pair: for development only, a product brings its own by -DKKT_USB_VENDOR_ID=...
+ */
 #ifndef KKT_USB_VENDOR_ID
 #define KKT_USB_VENDOR_ID 0x1209
 #endif
@@ -47,7 +50,8 @@ static void LIBUSB_CALL in_done(struct libusb_transfer *transfer)
     self->in_pending = false;
     self->in_taken = 0;
     self->in_size = (size_t)transfer->actual_length; /* there may be some with a time-out too */
-    /* An unplugged board ends the transfer as NO_DEVICE or as ERROR, depending on the host controller. */
+    /* An unplugged board ends the transfer as NO_DEVICE or as ERROR, depending on the host
+     * controller. */
     if (transfer->status != LIBUSB_TRANSFER_COMPLETED &&
         transfer->status != LIBUSB_TRANSFER_TIMED_OUT)
         self->dead = true;
@@ -206,7 +210,8 @@ static bool take_interface(struct transport_usb *self, const struct libusb_inter
 static int find_interface(struct transport_usb *self)
 {
     struct libusb_config_descriptor *configuration = NULL;
-    int result = libusb_get_active_config_descriptor(libusb_get_device(self->handle), &configuration);
+    int result =
+        libusb_get_active_config_descriptor(libusb_get_device(self->handle), &configuration);
     if (result != 0)
         return result;
     bool found = false;

@@ -70,9 +70,9 @@ int worker_settle(struct worker *worker, kkt_error *error)
     bool results = worker->pending_count > 0;
     if (!results && worker->confirmed_count == 0)
         return KKT_OK;
-    /* Confirmations alone need no disk: the board's operator queue tells them again (kkt_update_confirmations). */
-    int result =
-        queue_store_begin(worker->store, results ? QUEUE_DURABLE : QUEUE_UNSYNCED, error);
+    /* Confirmations alone need no disk: the board's operator queue tells them again
+     * (kkt_update_confirmations). */
+    int result = queue_store_begin(worker->store, results ? QUEUE_DURABLE : QUEUE_UNSYNCED, error);
     if (result == KKT_OK) {
         result = write_pending(worker, error);
         if (result == KKT_OK)
@@ -80,7 +80,8 @@ int worker_settle(struct worker *worker, kkt_error *error)
         else
             queue_store_rollback(worker->store);
     }
-    /* What could not be stored is asked for again by its key; keeping it here would only go stale. */
+    /* What could not be stored is asked for again by its key; keeping it here would only go stale.
+     */
     worker->pending_count = 0;
     worker->confirmed_count = 0;
     if (result == KKT_OK && results)
@@ -142,8 +143,8 @@ static enum worker_status choose(struct worker *worker, uint64_t now_ms, kkt_err
             return failed(worker, error);
         }
         bool marked;
-        result = queue_store_mark(worker->store, job->entry.id, worker->identity.serial, &marked,
-                                  error);
+        result =
+            queue_store_mark(worker->store, job->entry.id, worker->identity.serial, &marked, error);
         if (result != KKT_OK)
             return failed(worker, error);
         if (marked) {
@@ -202,7 +203,8 @@ static enum worker_status take_answer(struct worker *worker, uint64_t now_ms, kk
             worker->pause_ms = WORKER_RETRY_MAX_MS;
         return WORKER_WAITING;
     }
-    /* Without the job's key it proves nothing about the job; the other two are about the board, not the job. */
+    /* Without the job's key it proves nothing about the job; the other two are about the board, not
+     * the job. */
     if (!answer->keyed || code == ERROR_VERSION_UNSUPPORTED || code == ERROR_OTHER_DEVICE) {
         worker->state = WORKER_CHOOSING;
         fault_refusal(error, &answer->refusal);
@@ -230,8 +232,7 @@ enum worker_status worker_step(struct worker *worker, uint64_t now_ms, kkt_error
     case WORKER_ASKING:
         switch (worker->client->state) {
         case LINK_CLIENT_ANSWERED:
-            if (worker->pending_count == WORKER_GROUP_MAX &&
-                worker_settle(worker, error) != KKT_OK)
+            if (worker->pending_count == WORKER_GROUP_MAX && worker_settle(worker, error) != KKT_OK)
                 return WORKER_FAILED;
             return take_answer(worker, now_ms, error);
         case LINK_CLIENT_WAITING:
@@ -260,8 +261,7 @@ uint64_t worker_deadline(const struct worker *worker)
     uint64_t deadline_ms = UINT64_MAX;
     if (worker->state == WORKER_PAUSING)
         deadline_ms = worker->pause_until_ms;
-    if (worker->pending_count > 0 &&
-        worker->pending_since_ms + WORKER_GROUP_AGE_MS < deadline_ms)
+    if (worker->pending_count > 0 && worker->pending_since_ms + WORKER_GROUP_AGE_MS < deadline_ms)
         deadline_ms = worker->pending_since_ms + WORKER_GROUP_AGE_MS;
     return deadline_ms;
 }

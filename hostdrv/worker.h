@@ -1,19 +1,21 @@
-/* Works a queue off: which job next, what an answer means, when results are stored. No clock and no transport: it drives a
- * link_client, reads and writes the queue file, and is told the time.
+/* Works a queue off: which job next, what an answer means, when results are stored. No clock and no
+ * transport: it drives a link_client, reads and writes the queue file, and is told the time.
  *
  *   CHOOSING --job found, marked, request handed to the client--> ASKING
  *      ^  ^                                                         |
  *      |  '--- proven answer: kept as pending, next job ------------|
- *      |                                                            | outcome unknown: the same key again
+ *      |                                                            | outcome unknown: the same key
+ * again
  *      '------- pause over (250, 500 ... 5000 ms) ---- PAUSING <----'
  *
- * The next job is sent before the result of the last one is stored, so the disk works while the board does. A result that
- * a crash takes away is asked for again by its key.
+ * The next job is sent before the result of the last one is stored, so the disk works while the
+ * board does. A result that a crash takes away is asked for again by its key.
  *
  * Always true:
- * 1. A job is marked in the file with the board's serial number before its first byte can leave, and the file is bound to that
- *    board durably before the first mark.
- * 2. A job that was ever sent to one board is never sent to another; it is passed over and reported.
+ * 1. A job is marked in the file with the board's serial number before its first byte can leave,
+ * and the file is bound to that board durably before the first mark.
+ * 2. A job that was ever sent to one board is never sent to another; it is passed over and
+ * reported.
  * 3. Jobs leave in the order of their ids; one at a time is on its way.
  * 4. A row is finished only by an answer that carries its key.
  */

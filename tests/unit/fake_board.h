@@ -1,6 +1,7 @@
-/* A board in a thread of the test: a TCP server with a key journal and nothing else. It obeys the rules a real board
- * must keep (a key is executed once, the same key with other content is refused, a foreign device tag is refused) and can be told to
- * misbehave at a job. Header-only, one test program at a time.
+/* A board in a thread of the test: a TCP server with a key journal and nothing else. It obeys the
+ * rules a real board must keep (a key is executed once, the same key with other content is refused,
+ * a foreign device tag is refused) and can be told to misbehave at a job. Header-only, one test
+ * program at a time.
  *
  * Always true: `executions` counts what a real board would have punched; nothing resets it.
  */
@@ -9,10 +10,10 @@
 
 #include <arpa/inet.h>
 #include <poll.h>
-#include <stdlib.h>
 #include <pthread.h>
 #include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>

@@ -50,7 +50,8 @@ static void twice_does_no_harm(void **state)
 static void a_fault_would_be_seen(void **state)
 {
     (void)state;
-    assert_false(compiles("gcc", "c -std=c11", "", "int wrong(kkt_status *s) { return s->nothing; }"));
+    assert_false(
+        compiles("gcc", "c -std=c11", "", "int wrong(kkt_status *s) { return s->nothing; }"));
     assert_false(compiles("g++", "c++ -std=c++11", "#define kkt_error 5", use));
 }
 

@@ -1,5 +1,5 @@
-/* The receipt builder: exact sums, the shape of the TLV, its size on the wire, and each refusal with its tag and item. Also keys,
- * device addresses and error texts.
+/* The receipt builder: exact sums, the shape of the TLV, its size on the wire, and each refusal
+ * with its tag and item. Also keys, device addresses and error texts.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -19,26 +19,26 @@
 
 static void add(kkt_receipt *receipt, const char *name, const char *price, const char *quantity)
 {
-    assert_int_equal(kkt_receipt_item(receipt, name, price, quantity, KKT_VAT_22, KKT_FULL_PAYMENT,
-                                      KKT_GOODS),
-                     KKT_OK);
+    assert_int_equal(
+        kkt_receipt_item(receipt, name, price, quantity, KKT_VAT_22, KKT_FULL_PAYMENT, KKT_GOODS),
+        KKT_OK);
 }
 
 static void the_readme_receipt_byte_for_byte(void **state)
 {
     (void)state;
     static const uint8_t expected[] = {
-        0x1E, 0x04, 1, 0, 1,                       /* 1054: sale */
-        0x23, 0x04, 40, 0,                         /* 1059 */
-        0x06, 0x04, 3, 0, 0x97, 0xA0, 0xA9,        /* 1030: "Чай" in CP866 */
-        0x37, 0x04, 2, 0, 0x98, 0x3A,              /* 1079: 15000 */
-        0xFF, 0x03, 2, 0, 0, 2,                    /* 1023: 2 */
-        0x13, 0x04, 2, 0, 0x30, 0x75,              /* 1043: 30000 */
-        0xAF, 0x04, 1, 0, 11,                      /* 1199: 22 % */
-        0xBE, 0x04, 1, 0, 4,                       /* 1214 */
-        0xBC, 0x04, 1, 0, 1,                       /* 1212 */
-        0x07, 0x04, 2, 0, 0x30, 0x75,              /* 1031: 30000 net */
-        0x3A, 0xF2, 2, 0, 0x50, 0xC3,              /* 62010: 50000 given */
+        0x1E, 0x04, 1,  0, 1,                /* 1054: sale */
+        0x23, 0x04, 40, 0,                   /* 1059 */
+        0x06, 0x04, 3,  0, 0x97, 0xA0, 0xA9, /* 1030: "Чай" in CP866 */
+        0x37, 0x04, 2,  0, 0x98, 0x3A,       /* 1079: 15000 */
+        0xFF, 0x03, 2,  0, 0,    2,          /* 1023: 2 */
+        0x13, 0x04, 2,  0, 0x30, 0x75,       /* 1043: 30000 */
+        0xAF, 0x04, 1,  0, 11,               /* 1199: 22 % */
+        0xBE, 0x04, 1,  0, 4,                /* 1214 */
+        0xBC, 0x04, 1,  0, 1,                /* 1212 */
+        0x07, 0x04, 2,  0, 0x30, 0x75,       /* 1031: 30000 net */
+        0x3A, 0xF2, 2,  0, 0x50, 0xC3,       /* 62010: 50000 given */
     };
     kkt_receipt *receipt = kkt_receipt_new(KKT_SALE);
     const uint8_t *tlv;
@@ -66,7 +66,10 @@ static void five_items_fit_480_bytes_on_the_wire(void **state)
     assert_int_equal(kkt_receipt_cashier(receipt, "Иванова И. И.", NULL), KKT_OK);
     assert_int_equal(kkt_receipt_tax_system(receipt, KKT_TAX_OSN), KKT_OK);
     for (unsigned i = 0; i < 5; i++)
-        add(receipt, "Чайник электрический, 1,7 л №" "5", "1999.99", "1");
+        add(receipt,
+            "Чайник электрический, 1,7 л №"
+            "5",
+            "1999.99", "1");
     assert_int_equal(kkt_receipt_pay(receipt, KKT_CASH, "10000"), KKT_OK);
     assert_int_equal(kkt_receipt_encode(receipt, &tlv, &size, &error), KKT_OK);
     uint8_t message[1024], wire[LINK_WIRE_MAX];
@@ -93,8 +96,8 @@ static void sums_are_exact_and_totals_only_when_they_differ(void **state)
     kkt_error error;
     struct tlv item;
     uint64_t kop;
-    add(receipt, "Сыр", "599.90", "0.333");        /* 199.7667 -> 199.77 */
-    add(receipt, "Икра", "10995116.07", "1000");   /* no float survives this */
+    add(receipt, "Сыр", "599.90", "0.333");      /* 199.7667 -> 199.77 */
+    add(receipt, "Икра", "10995116.07", "1000"); /* no float survives this */
     assert_int_equal(kkt_receipt_total(receipt, "10995116269.77"), KKT_OK);
     assert_int_equal(kkt_receipt_encode(receipt, &tlv, &size, &error), ERROR_PAYMENT_SHORT);
     assert_int_equal(kkt_receipt_pay(receipt, KKT_ELECTRONIC, "10995116269.77"), KKT_OK);
@@ -120,7 +123,8 @@ static void sums_are_exact_and_totals_only_when_they_differ(void **state)
     kkt_receipt_free(receipt);
 }
 
-/* ---- Refusals --------------------------------------------------------------------------------------------- */
+/* ---- Refusals
+ * --------------------------------------------------------------------------------------------- */
 
 static void assert_refused(kkt_receipt *receipt, int code, unsigned tag, unsigned item)
 {
@@ -216,9 +220,9 @@ static void the_first_error_stays(void **state)
     kkt_receipt *receipt = kkt_receipt_new(KKT_SALE);
     assert_int_equal(kkt_receipt_pay(receipt, KKT_CREDIT, "1.005"), ERROR_AMOUNT_PRECISION);
     assert_int_equal(kkt_receipt_total(receipt, "x"), ERROR_AMOUNT_PRECISION);
-    assert_int_equal(kkt_receipt_item(receipt, "Чай", "1", "1", KKT_VAT_22, KKT_FULL_PAYMENT,
-                                      KKT_GOODS),
-                     ERROR_AMOUNT_PRECISION);
+    assert_int_equal(
+        kkt_receipt_item(receipt, "Чай", "1", "1", KKT_VAT_22, KKT_FULL_PAYMENT, KKT_GOODS),
+        ERROR_AMOUNT_PRECISION);
     assert_refused(receipt, ERROR_AMOUNT_PRECISION, TAG_PAID_CREDIT, 0);
     assert_int_equal(kkt_receipt_pay(NULL, KKT_CASH, "1"), ERROR_INTERNAL);
 }
@@ -268,7 +272,8 @@ static void item_tags_go_to_the_last_item(void **state)
     kkt_receipt_free(receipt);
 }
 
-/* ---- Keys, addresses, texts ------------------------------------------------------------------------------- */
+/* ---- Keys, addresses, texts
+ * ------------------------------------------------------------------------------- */
 
 static void keys(void **state)
 {

@@ -1,5 +1,6 @@
-/* The asking end of the link against a board in memory, over a cable that loses, doubles, inserts and flips every byte: each
- * request ends rightly within its time, and no answer is taken for another's.
+/* The asking end of the link against a board in memory, over a cable that loses, doubles, inserts
+ * and flips every byte: each request ends rightly within its time, and no answer is taken for
+ * another's.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -54,9 +55,9 @@ static void board_put(uint8_t kind, uint8_t code, uint16_t exchange, const uint8
 {
     size_t offset = 0;
     do
-        board.wire_size += link_message_frame(kind, code, exchange, message, size, &offset,
-                                              board.wire + board.wire_size,
-                                              sizeof board.wire - board.wire_size);
+        board.wire_size +=
+            link_message_frame(kind, code, exchange, message, size, &offset,
+                               board.wire + board.wire_size, sizeof board.wire - board.wire_size);
     while (offset < size);
 }
 
@@ -193,7 +194,8 @@ static void try_damage(struct cable to_board, struct cable to_host, size_t body_
     link_client_request(&client, LINK_RECEIPT, job, size, TIMEOUT_MS, 120000);
     took_ms = run(&none_a, &none_b, 120000);
     assert_int_equal(client.state, LINK_CLIENT_ANSWERED);
-    /* A byte at the very end of the last answer may glue the next frame to it; a resend mends that. */
+    /* A byte at the very end of the last answer may glue the next frame to it; a resend mends that.
+     */
     assert_true(took_ms <= LINK_CLIENT_RESEND_FIRST_MS);
     assert_int_equal(board.executions, 2);
 }
@@ -220,7 +222,8 @@ static void every_byte_of(size_t body_size, unsigned flip_step)
         assert_true(total > 2 * body_size / 3);
         for (size_t at = 0; at < total; at++) {
             struct cable none = {0};
-            struct cable hit[16] = {{.damage = DAMAGE_LOSE}, {.damage = DAMAGE_DOUBLE},
+            struct cable hit[16] = {{.damage = DAMAGE_LOSE},
+                                    {.damage = DAMAGE_DOUBLE},
                                     {.damage = DAMAGE_INSERT, .value = 0},
                                     {.damage = DAMAGE_INSERT, .value = 0xA5}};
             unsigned count = 4;

@@ -1,4 +1,5 @@
-/* The durable queue against a board with a key journal: whatever dies when, a job is executed exactly once. */
+/* The durable queue against a board with a key journal: whatever dies when, a job is executed
+ * exactly once. */
 #include <errno.h>
 #include <fcntl.h>
 #include <setjmp.h>
@@ -107,7 +108,8 @@ static void assert_state(kkt_queue *queue, unsigned number, enum kkt_job_state s
     assert_int_equal(result.state, state);
 }
 
-/* ---- The straight way ------------------------------------------------------------------------------------ */
+/* ---- The straight way
+ * ------------------------------------------------------------------------------------ */
 
 static void one_job_is_stored_done_and_counted(void **state)
 {
@@ -160,7 +162,9 @@ static void many_jobs_take_one_commit_in_and_few_out(void **state)
     static kkt_submission jobs[COUNT];
     kkt_error error;
     for (unsigned i = 0; i < COUNT; i++)
-        jobs[i] = (kkt_submission){.key = key_of(i), .job = KKT_JOB_CASH_IN, .body = bodies[i],
+        jobs[i] = (kkt_submission){.key = key_of(i),
+                                   .job = KKT_JOB_CASH_IN,
+                                   .body = bodies[i],
                                    .size = body_of(i, bodies[i])};
     assert_int_equal(kkt_submit_many(queue, jobs, COUNT, NULL, &error), KKT_OK);
     kkt_counters counters;
@@ -177,6 +181,51 @@ static void many_jobs_take_one_commit_in_and_few_out(void **state)
     unsigned next = 0;
     assert_int_equal(kkt_list(queue, 0, 0, visit_order, &next, &error), KKT_OK);
     assert_int_equal(next, COUNT);
+    kkt_close(device);
+    kkt_queue_close(queue);
+}
+
+struct trace {
+    unsigned count;
+    enum queue_step steps[64];
+};
+
+static void record(void *user, enum queue_step step)
+{
+    struct trace *trace = user;
+    if (step != QUEUE_STEP_STATEMENT && trace->count < 64)
+        trace->steps[trace->count++] = step;
+}
+
+/* The disk works while the board does. */
+static void the_next_job_leaves_before_the_last_result_is_stored(void **state)
+{
+    static const enum queue_step expected[] = {
+        QUEUE_STEP_LOCKED,
+        QUEUE_STEP_MARKED,
+        QUEUE_STEP_SENT,
+        QUEUE_STEP_ANSWERED,
+        QUEUE_STEP_MARKED,
+        QUEUE_STEP_SENT,
+        /* the board takes longer than a result may wait for company */
+        QUEUE_STEP_RESULT_STORED,
+        QUEUE_STEP_ANSWERED,
+        QUEUE_STEP_RESULT_STORED,
+        QUEUE_STEP_UNLOCKED,
+    };
+    struct world *world = *state;
+    struct trace trace = {0};
+    kkt_queue *queue = open_queue(world);
+    kkt *device = open_device(world);
+    kkt_error error;
+    assert_int_equal(submit(queue, 1, &error), KKT_OK);
+    assert_int_equal(submit(queue, 2, &error), KKT_OK);
+    world->board.delay_ms = 200;
+    queue_set_step_hook(queue, record, &trace);
+    assert_int_equal(kkt_run(queue, device, 5000, &error), KKT_OK);
+    queue_set_step_hook(queue, NULL, NULL);
+    assert_int_equal(trace.count, sizeof expected / sizeof expected[0]);
+    assert_memory_equal(trace.steps, expected, sizeof expected);
     kkt_close(device);
     kkt_queue_close(queue);
 }
@@ -206,7 +255,9 @@ static void all_or_none_of_many(void **state)
     kkt_queue_close(queue);
 }
 
-/* ---- Keys ------------------------------------------------------------------------------------------------ */
+/* ---- Keys
+ * ------------------------------------------------------------------------------------------------
+ */
 
 static void same_key_again_is_nothing_new(void **state)
 {
@@ -294,7 +345,8 @@ static void cancelling_is_exact(void **state)
     kkt_queue_close(queue);
 }
 
-/* ---- Answers that are none ------------------------------------------------------------------------------- */
+/* ---- Answers that are none
+ * ------------------------------------------------------------------------------- */
 
 static void unknown_outcomes_are_asked_again(void **state)
 {
@@ -421,7 +473,8 @@ static void confirmations_arrive_both_ways(void **state)
     kkt_queue_close(queue);
 }
 
-/* ---- Two boards ------------------------------------------------------------------------------------------ */
+/* ---- Two boards
+ * ------------------------------------------------------------------------------------------ */
 
 static void a_sent_job_never_goes_to_another_board(void **state)
 {
@@ -443,7 +496,8 @@ static void a_sent_job_never_goes_to_another_board(void **state)
     assert_int_equal(world->board.executions, 1);
     kkt_close(device);
     kkt_queue_close(queue);
-    /* Job 2 was never sent, so the other board may do it; job 1 it may not, however often it is asked. */
+    /* Job 2 was never sent, so the other board may do it; job 1 it may not, however often it is
+     * asked. */
     queue = open_queue(world);
     assert_int_equal(kkt_open(uri, NULL, &wrong, &error), KKT_OK);
     assert_int_equal(kkt_wait(queue, wrong, &key, 1000, &result, &error), ERROR_OTHER_DEVICE);
@@ -475,7 +529,8 @@ static void sqlite_do(const struct world *world, const char *sql)
     sqlite3_close(database);
 }
 
-/* A machine that went down may have lost the marks: then everything unfinished counts as sent to the bound board. */
+/* A machine that went down may have lost the marks: then everything unfinished counts as sent to
+ * the bound board. */
 static void after_a_restart_of_the_machine_marks_are_assumed(void **state)
 {
     struct world *world = *state;
@@ -526,7 +581,8 @@ static void a_board_swapped_behind_the_address_is_refused(void **state)
     kkt_queue_close(queue);
 }
 
-/* ---- Death at every step --------------------------------------------------------------------------------- */
+/* ---- Death at every step
+ * --------------------------------------------------------------------------------- */
 
 struct death {
     unsigned step, at;
@@ -615,7 +671,8 @@ static void forget_keys(struct fake_board *board)
         memset(board->jobs[i].key, 0xEE, KEY_SIZE);
 }
 
-/* The driver dies anywhere, and the queue is taken to another board: no job may be punched on both. */
+/* The driver dies anywhere, and the queue is taken to another board: no job may be punched on both.
+ */
 static void death_and_another_board_execute_once(void **state)
 {
     struct world *world = *state;
@@ -662,7 +719,8 @@ static void death_and_another_board_execute_once(void **state)
     free(other);
 }
 
-/* ---- Several processes ----------------------------------------------------------------------------------- */
+/* ---- Several processes
+ * ----------------------------------------------------------------------------------- */
 
 static void two_processes_share_one_queue(void **state)
 {
@@ -706,7 +764,8 @@ static void two_processes_share_one_queue(void **state)
     assert_int_equal(world->board.executions, 2 * EACH);
 }
 
-/* ---- The file -------------------------------------------------------------------------------------------- */
+/* ---- The file
+ * -------------------------------------------------------------------------------------------- */
 
 static void strange_files_are_refused(void **state)
 {
@@ -729,8 +788,7 @@ static void strange_files_are_refused(void **state)
     sqlite_do(world, "PRAGMA user_version = 2");
     assert_int_equal(kkt_queue_open(world->path, &queue, &error), ERROR_VERSION_UNSUPPORTED);
     remove_queue(world);
-    assert_int_equal(kkt_queue_open("/nonexistent/folder/jobs", &queue, &error),
-                     ERROR_QUEUE_STORE);
+    assert_int_equal(kkt_queue_open("/nonexistent/folder/jobs", &queue, &error), ERROR_QUEUE_STORE);
 }
 
 static void damaged_pages_are_told(void **state)
@@ -876,6 +934,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         CASE(one_job_is_stored_done_and_counted),
         CASE(many_jobs_take_one_commit_in_and_few_out),
+        CASE(the_next_job_leaves_before_the_last_result_is_stored),
         CASE(all_or_none_of_many),
         CASE(same_key_again_is_nothing_new),
         CASE(refused_jobs_can_be_armed_again),

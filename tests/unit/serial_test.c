@@ -1,7 +1,9 @@
-/* The serial transport through the real libserialport, over a port that umockdev makes: a tty below a mock USB device, whose node is a
- * pseudo-terminal, with the modem-line ioctls a pty lacks served here (design note USB.md, "libserialport").
+/* The serial transport through the real libserialport, over a port that umockdev makes: a tty below
+ * a mock USB device, whose node is a pseudo-terminal, with the modem-line ioctls a pty lacks served
+ * here (design note USB.md, "libserialport").
  *
- * The program runs itself again below umockdev's preload library; with the address sanitizer its library must come first.
+ * The program runs itself again below umockdev's preload library; with the address sanitizer its
+ * library must come first.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -38,7 +40,8 @@ static GMainLoop *loop;
 static int master = -1;
 static int lines_seen; /* DTR and RTS as the program set them */
 
-/* ---- The mock port ---------------------------------------------------------------------------------------- */
+/* ---- The mock port
+ * ---------------------------------------------------------------------------------------- */
 
 static gboolean serve_ioctl(UMockdevIoctlBase *base, UMockdevIoctlClient *request, gpointer user)
 {
@@ -150,7 +153,9 @@ static struct transport *open_port(const char *text)
     return transport;
 }
 
-/* ---- Tests ------------------------------------------------------------------------------------------------ */
+/* ---- Tests
+ * ------------------------------------------------------------------------------------------------
+ */
 
 static void every_byte_value_passes_both_ways(void **state)
 {

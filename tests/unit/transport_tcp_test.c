@@ -16,7 +16,8 @@ static int listen_on(struct sockaddr_in *address)
 {
     socklen_t length = sizeof *address;
     int listener = socket(AF_INET, SOCK_STREAM, 0);
-    *address = (struct sockaddr_in){.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    *address =
+        (struct sockaddr_in){.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     assert_int_equal(bind(listener, (struct sockaddr *)address, sizeof *address), 0);
     assert_int_equal(listen(listener, 1), 0);
     assert_int_equal(getsockname(listener, (struct sockaddr *)address, &length), 0);
@@ -184,6 +185,18 @@ static void a_session_heals_by_itself(void **state)
     free(board);
 }
 
+/* More of USB is another test's: here only that the transport answers for a board that is not
+ * there. */
+static void no_usb_board_is_told(void **state)
+{
+    (void)state;
+    kkt *device;
+    kkt_error error;
+    assert_int_equal(kkt_open("usb:NO-SUCH-BOARD", NULL, &device, &error), ERROR_LINK_LOST);
+    assert_null(device);
+    assert_non_null(strstr(error.text, "NO-SUCH-BOARD"));
+}
+
 static void reconnecting_slows_down(void **state)
 {
     (void)state;
@@ -210,6 +223,7 @@ int main(void)
         cmocka_unit_test(a_silent_board_ends_in_time),
         cmocka_unit_test(garbage_and_hang_ups_are_told),
         cmocka_unit_test(a_session_heals_by_itself),
+        cmocka_unit_test(no_usb_board_is_told),
         cmocka_unit_test(reconnecting_slows_down),
     };
     return cmocka_run_group_tests_name("transport_tcp", tests, NULL, NULL);
