@@ -254,6 +254,12 @@ static void test_status_both_ways(void **state)
     memset(bytes + 10, ' ', 16);
     assert_true(fn_status_get(bytes, sizeof bytes, &status));
     assert_string_equal(status.number, "");
+    memcpy(bytes + 10, "99990789", 8);
+    assert_true(fn_status_get(bytes, sizeof bytes, &status));
+    assert_string_equal(status.number, "99990789");
+    byte_writer_init(&writer, again, sizeof again);
+    fn_status_put(&writer, &status);
+    assert_memory_equal(again, bytes, sizeof bytes);
 }
 
 int main(void)

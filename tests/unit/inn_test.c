@@ -34,6 +34,21 @@ static void test_inn_refused(void **state)
         assert_false(valid(bad[i]));
 }
 
+/* No byte but a digit, not even one that the sum would accept. */
+static void test_inn_other_bytes(void **state)
+{
+    (void)state;
+    for (unsigned byte = 0; byte < 256; byte++) {
+        for (size_t i = 0; i < 10; i++) {
+            uint8_t changed[10];
+            memcpy(changed, "7702203276", sizeof changed);
+            changed[i] = (uint8_t)byte;
+            if (byte < '0' || byte > '9')
+                assert_false(inn_valid(changed, sizeof changed));
+        }
+    }
+}
+
 /* No single digit can be changed unnoticed, except where mod 11 mod 10 itself is blind. */
 static void test_inn_digit_changes(void **state)
 {
@@ -91,9 +106,8 @@ static void test_rnm_of_real_registrations(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_inn_of_real_documents),
-        cmocka_unit_test(test_inn_refused),
-        cmocka_unit_test(test_inn_digit_changes),
+        cmocka_unit_test(test_inn_of_real_documents),     cmocka_unit_test(test_inn_refused),
+        cmocka_unit_test(test_inn_other_bytes),           cmocka_unit_test(test_inn_digit_changes),
         cmocka_unit_test(test_rnm_of_real_registrations),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

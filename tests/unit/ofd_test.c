@@ -208,6 +208,16 @@ static void test_short_number(void **state)
     assert_true(ofd_container_decode(bytes, sizeof bytes, &again));
     assert_string_equal(again.fn_number, "999907891234567");
     assert_int_equal(again.document, 0x123456);
+    static const char *const numbers[] = {"", "9", "12345678", "999907891234567",
+                                          "9999078912345678"};
+    for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++) {
+        struct ofd_header header = {.flags = OFD_FLAGS_MESSAGE}, got;
+        uint8_t wire[OFD_HEADER_SIZE];
+        strcpy(header.fn_number, numbers[i]);
+        ofd_header_encode(&header, NULL, wire);
+        assert_int_equal(ofd_header_decode(wire, sizeof wire, &got), 1);
+        assert_string_equal(got.fn_number, numbers[i]);
+    }
 }
 
 static void test_garbage(void **state)

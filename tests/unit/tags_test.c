@@ -240,6 +240,37 @@ static void test_contacts(void **state)
         assert_false(contact_valid((const uint8_t *)bad[i], strlen(bad[i])));
 }
 
+static bool value_ok(uint16_t tag, const char *text)
+{
+    struct tlv tlv = {tag, (uint16_t)strlen(text), (const uint8_t *)text};
+    struct refusal why = {0};
+    bool good = tag_check_value(&tlv, 0, &why);
+    assert_int_equal(good, why.code == ERROR_NONE);
+    return good;
+}
+
+static void test_patterns(void **state)
+{
+    static const char *const dates[] = {"21.11.2023", "01.01.1970", "31.12.1999", "29.02.2024"};
+    static const char *const no_dates[] = {"2023.11.21", "21-11.2023", "21.11-2023", "00.11.2023",
+                                           "32.12.2023", "31.11.2023", "21.00.2023", "21.13.2023",
+                                           "2a.11.2023", "21.1a.2023", "21.11.202a", "30.02.2024"};
+    (void)state;
+    for (size_t i = 0; i < sizeof dates / sizeof dates[0]; i++)
+        assert_true(value_ok(TAG_BASIS_DOCUMENT_DATE, dates[i]));
+    for (size_t i = 0; i < sizeof no_dates / sizeof no_dates[0]; i++)
+        assert_false(value_ok(TAG_BUYER_BIRTH_DATE, no_dates[i]));
+    assert_true(value_ok(TAG_FOIV_ID, "030"));
+    assert_false(value_ok(TAG_FOIV_ID, ""));
+    assert_false(value_ok(TAG_CITIZENSHIP, "64x"));
+    assert_true(value_ok(TAG_TIME_ZONE, "\x01"));
+    assert_true(value_ok(TAG_TIME_ZONE, "\x0B"));
+    assert_false(value_ok(TAG_TIME_ZONE, "\x0C"));
+    assert_true(value_ok(TAG_SENDER_EMAIL, "shop@example.com"));
+    assert_false(value_ok(TAG_SENDER_EMAIL, "+79161234567"));
+    assert_true(value_ok(TAG_CASHIER, "\x1B anything without a pattern"));
+}
+
 static void test_garbage(void **state)
 {
     uint32_t seed = 11;
@@ -272,6 +303,7 @@ int main(void)
         cmocka_unit_test(test_depth_is_bounded),
         cmocka_unit_test(test_list),
         cmocka_unit_test(test_contacts),
+        cmocka_unit_test(test_patterns),
         cmocka_unit_test(test_garbage),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

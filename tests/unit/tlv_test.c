@@ -150,6 +150,18 @@ static void put_zero(struct byte_writer *writer)
 {
     tlv_put_vln(writer, TAG_PAID_CASH, 0);
 }
+static void put_255(struct byte_writer *writer)
+{
+    tlv_put_vln(writer, TAG_PAID_CASH, 255);
+}
+static void put_256(struct byte_writer *writer)
+{
+    tlv_put_vln(writer, TAG_PAID_CASH, 256);
+}
+static void put_empty(struct byte_writer *writer)
+{
+    tlv_put_bytes(writer, TAG_CASHIER, "", 0);
+}
 static void put_vln(struct byte_writer *writer)
 {
     tlv_put_vln(writer, TAG_PAID_CASH, 87892227523633);
@@ -188,6 +200,9 @@ static void test_values_of_the_rules(void **state)
 {
     (void)state;
     check_put(put_zero, "0704 0100 00");
+    check_put(put_255, "0704 0100 FF");
+    check_put(put_256, "0704 0200 0001");
+    check_put(put_empty, "FD03 0000");
     check_put(put_vln, "0704 0600 31040001F04F");
     check_put(put_2_5, "FF03 0200 01 19");
     check_put(put_0_123, "FF03 0200 03 7B");
@@ -233,6 +248,9 @@ static void test_readers_accept_what_others_write(void **state)
     assert_false(tlv_get_u16(&tlv, &u16));
     tlv = value_of(one, 3);
     assert_false(tlv_get_u32(&tlv, &u32));
+    static const uint8_t empty_last[] = {0xFD, 0x03, 0, 0};
+    assert_int_equal(tlv_find(empty_last, sizeof empty_last, TAG_CASHIER, &tlv), 1);
+    assert_int_equal(tlv.length, 0);
 }
 
 /* After every byte the stream may end: whole elements are given, the rest is refused and stays
