@@ -172,6 +172,8 @@ struct json_object *settings_text_json(const uint8_t *tlv, size_t size)
             json_add_text(object, settings[i].name, element.length == 0 ? "" : text);
         } else {
             cp866_to_utf8(element.value, element.length, text, sizeof text);
+            for (char *end = strstr(text, "\r\n"); end != NULL; end = strstr(end, "\r\n"))
+                memcpy(end, "\\n", 2); /* as it is written on the command line */
             json_add_text(object, settings[i].name, text);
         }
     }

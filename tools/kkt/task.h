@@ -44,7 +44,7 @@ struct task_environment {
     unsigned ffd;         /* enum ffd_version; 0: not registered or not known */
     unsigned tax_systems; /* bits of 1062; 0: not known */
     char serial[21];      /* of the board; "" not known */
-    char inn[13];         /* of the registered user; "" not known */
+    bool judging;         /* nothing will be sent: what only the board can tell is taken as good */
     const char *folder;   /* where relative file names (ofd.caFile) start; NULL: the current folder */
 };
 

@@ -340,13 +340,3 @@ int field_put_inn(const struct field_reader *reader, const char *name, uint16_t 
         return field_fail(reader, name, ERROR_INN, tag, "%s has a wrong check digit", text);
     return field_put_text_value(reader, name, tag, text, length, writer);
 }
-
-int field_put_bool(const struct field_reader *reader, const char *name, uint16_t tag,
-                   struct byte_writer *writer)
-{
-    bool value = false;
-    int got = field_bool(reader, name, &value);
-    if (got != FIELD_BAD)
-        tlv_put_u8(writer, tag, value);
-    return got;
-}

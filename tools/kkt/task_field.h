@@ -75,7 +75,5 @@ int field_put_inn(const struct field_reader *reader, const char *name, uint16_t 
 /* The same for text at hand. */
 int field_put_text_value(const struct field_reader *reader, const char *name, uint16_t tag,
                          const char *text, size_t length, struct byte_writer *writer);
-int field_put_bool(const struct field_reader *reader, const char *name, uint16_t tag,
-                   struct byte_writer *writer);
 
 #endif

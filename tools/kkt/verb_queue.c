@@ -40,6 +40,13 @@ static const char *state_word(const kkt_result *result)
     return "?";
 }
 
+static bool is_fiscal(const kkt_result *result)
+{
+    return result->job == KKT_JOB_RECEIPT || result->job == KKT_JOB_SHIFT_OPEN ||
+           result->job == KKT_JOB_SHIFT_CLOSE || result->job == KKT_JOB_REGISTRATION ||
+           result->job == KKT_JOB_STATE_REPORT;
+}
+
 static void add_flags(struct json_object *object, unsigned flags)
 {
     static const struct {
@@ -66,7 +73,11 @@ static struct json_object *result_json(const kkt_result *result)
     if (result->state != KKT_JOB_DONE)
         return object;
     json_add_time(object, "time", result->time);
-    if (result->document != 0) {
+    if (!is_fiscal(result) && result->document != 0)
+        json_add_uint(object, "fiscalDocumentNumber", result->document);
+    if (result->job == KKT_JOB_CASH_IN || result->job == KKT_JOB_CASH_OUT)
+        json_add_money(object, "cashSum", result->total_kop);
+    if (is_fiscal(result)) {
         snprintf(sign, sizeof sign, "%010u", (unsigned)result->fiscal_sign);
         json_add_uint(object, "fiscalDocumentNumber", result->document);
         json_add_text(object, "fiscalDocumentSign", sign);
@@ -105,16 +116,22 @@ void verb_print_result(struct cli *cli, const kkt_result *result)
         iso_time_format((unix_s)result->time, time);
         fprintf(cli->out, "%-12s %s\n", "time", time);
     }
-    if (result->document != 0) {
-        money_format((uint64_t)result->total_kop, total, sizeof total);
+    money_format((uint64_t)(result->total_kop < 0 ? 0 : result->total_kop), total, sizeof total);
+    if (result->document != 0)
         fprintf(cli->out, "%-12s %u\n", "document", (unsigned)result->document);
+    if (is_fiscal(result)) {
         fprintf(cli->out, "%-12s %010u\n", "sign", (unsigned)result->fiscal_sign);
-        fprintf(cli->out, "%-12s %u\n", "shift", (unsigned)result->shift);
-        if (result->receipt != 0)
-            fprintf(cli->out, "%-12s %u\n", "receipt", (unsigned)result->receipt);
-        if (result->total_kop != 0)
-            fprintf(cli->out, "%-12s %s\n", "total", total);
+        if (result->shift != 0)
+            fprintf(cli->out, "%-12s %u\n", "shift", (unsigned)result->shift);
     }
+    if (result->job == KKT_JOB_RECEIPT) {
+        fprintf(cli->out, "%-12s %u\n", "receipt", (unsigned)result->receipt);
+        fprintf(cli->out, "%-12s %s\n", "total", total);
+    }
+    if (result->job == KKT_JOB_SHIFT_CLOSE)
+        fprintf(cli->out, "%-12s %u\n", "receipts", (unsigned)result->receipt);
+    if (result->job == KKT_JOB_CASH_IN || result->job == KKT_JOB_CASH_OUT)
+        fprintf(cli->out, "%-12s %s\n", "in drawer", total);
     if ((result->flags & LINK_RESULT_NOT_PRINTED) != 0)
         fprintf(cli->out, "%-12s %s\n", "paper", "owed: mend paper or cover, it prints by itself");
     if ((result->flags & LINK_RESULT_RECOVERED) != 0)
@@ -155,7 +172,7 @@ static int show_entry(void *user, const kkt_entry *entry)
     kkt_key_format(&result->key, key);
     if (result->document != 0)
         snprintf(document, sizeof document, "%u", (unsigned)result->document);
-    if (result->total_kop > 0)
+    if (result->job == KKT_JOB_RECEIPT && result->total_kop > 0)
         money_format((uint64_t)result->total_kop, total, sizeof total);
     if (listing->shown == 1)
         fprintf(listing->cli->out, "%-36s  %-14s  %-12s  %-9s  %5s  %12s  %s\n", "KEY", "STORED",

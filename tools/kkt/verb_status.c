@@ -207,10 +207,18 @@ void verb_print_elements(struct cli *cli, struct json_object *list, unsigned dep
         json_object_object_get_ex(element, "value", &value);
         json_object_object_get_ex(element, "raw", &raw);
         bool nested = json_object_is_type(value, json_type_array);
+        char money[MONEY_TEXT_SIZE];
+        int number = json_object_get_int(tag);
+        const struct tag_info *info = tag_info_find((uint16_t)number);
+        bool sum = info != NULL && info->type == TAG_TYPE_VLN && number != TAG_NUMERATOR &&
+                   number != TAG_DENOMINATOR && value != NULL;
+        if (sum)
+            money_format(json_object_get_uint64(value), money, sizeof money);
         fprintf(cli->out, "%*s%-6d%-*s%s%s\n", (int)depth * 2, "", json_object_get_int(tag),
                 nested ? 0 : 30 - (int)depth * 2, name == NULL ? "?" : json_object_get_string(name),
                 nested || value != NULL || raw == NULL ? "" : "hex ",
                 nested          ? ""
+                : sum           ? money
                 : value != NULL ? json_object_get_string(value)
                                 : json_object_get_string(raw));
         if (nested)

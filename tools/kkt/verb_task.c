@@ -66,6 +66,7 @@ static int check_only(struct cli *cli, const char *text, size_t size,
     struct task_list list;
     kkt_error error;
     board_note_read(cli->queue_path, environment);
+    environment->judging = true;
     if (task_list_read(text, size, environment, &list, &error) != KKT_OK)
         return refuse_all(cli, &error);
     struct json_object *object = task_list_check_json(&list);
