@@ -35,10 +35,7 @@ static int flash_program(void *context, uint32_t address, const void *data, size
 
 static int flash_erase(void *context, uint32_t address)
 {
-    struct posix_board *posix = context;
-    posix_console_event(&posix->console, "flash", "erase of sector %u",
-                        (unsigned)(address / POSIX_FLASH_SECTOR_SIZE));
-    return posix_flash_erase(&posix->flash, address);
+    return posix_flash_erase(&((struct posix_board *)context)->flash, address);
 }
 
 static int flash_sync(void *context)
@@ -534,12 +531,25 @@ static bool pump(struct posix_board *posix, const struct pollfd *entries)
     return look;
 }
 
+/* Erases of one turn are one event: a new board erases ahead by the dozen. */
+static void tell_erases(struct posix_board *posix)
+{
+    uint64_t erases = posix->flash.counters.erases;
+    if (erases == posix->erases_told)
+        return;
+    posix_console_event(&posix->console, "flash", "%u sector(s) erased",
+                        (unsigned)(erases - posix->erases_told));
+    posix->erases_told = erases;
+}
+
 bool posix_board_turn(struct posix_board *posix, uint32_t timeout_ms)
 {
     struct pollfd entries[AT_COUNT];
     mono_ms until = posix->now + timeout_ms;
     bool look = pump(posix, NULL);
     posix->turns++;
+    if (posix->busy_turns == 0 || timeout_ms > 0)
+        tell_erases(posix);
     while (true) {
         if ((look || timeout_ms == 0) && posix->busy_turns < BUSY_TURNS_MAX) {
             posix->busy_turns++;

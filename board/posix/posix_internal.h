@@ -26,6 +26,7 @@ struct posix_board {
     mono_ms now;         /* since started; read once a turn */
     unsigned busy_turns; /* in a row without a poll */
     uint64_t turns, polls;
+    uint64_t erases_told;
     struct posix_console console;
     struct posix_world world;
     struct posix_clock clock;

@@ -1,4 +1,5 @@
-/* kkt-board as a process: the real firmware on the emulated board, spoken to over TCP, killed and started again. */
+/* kkt-board as a process: the real firmware on the emulated board, spoken to over TCP, killed and
+ * started again. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -170,8 +171,8 @@ static struct refusal ask(struct fixture *fixture, uint8_t code, const uint8_t *
     } while (offset < size);
     hear(fixture, code, fixture->exchange);
     memset(&refusal, 0, sizeof refusal);
-    assert_true(link_answer_get(fixture->message, fixture->assembler.length, &refusal, body,
-                                body_size));
+    assert_true(
+        link_answer_get(fixture->message, fixture->assembler.length, &refusal, body, body_size));
     return refusal;
 }
 
