@@ -358,12 +358,17 @@ static void on_job_status(struct cash_register *reg)
     }
 }
 
-/* The FN said no before the document was formed: undo it there, then in the journal. */
-static void undo(struct cash_register *reg)
+static void explain_refusal(struct cash_register *reg)
 {
     fn_refusal(reg->fn, &reg->why);
     if (reg->fn->answer == FN_STORAGE && (reg->facts.status.warnings & FN_WARNING_OFD) != 0)
         reg->why.code = ERROR_OFD_OVERDUE;
+}
+
+/* The FN said no before the document was formed: undo it there, then in the journal. */
+static void undo(struct cash_register *reg)
+{
+    explain_refusal(reg);
     fn_start(reg->fn, FN_CANCEL, NULL, 0, reg->now.mono);
     reg->phase = REGISTER_JOB_UNDO;
 }
@@ -392,10 +397,14 @@ static void on_formed(struct cash_register *reg)
         result.total_kop = reg->job.effect.total_kop;
         reg->facts.status.last_document = result.document;
         register_job_done(reg, &result);
-    } else if (fn_ok(reg->fn) || faulty) {
-        register_boot_again(reg, 0); /* what became of it is the archive's to tell */
     } else {
-        undo(reg);
+        /* Whether it was formed is the archive's to tell: even a refusal may be the answer to a
+         * damaged frame. */
+        if (!fn_ok(reg->fn) && !faulty) {
+            explain_refusal(reg);
+            reg->job.refused = true;
+        }
+        register_boot_again(reg, 0);
     }
 }
 

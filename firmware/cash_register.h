@@ -80,6 +80,7 @@ struct register_job {
     struct job_effect effect;
     uint8_t flags; /* enum link_result_flags */
     uint8_t attempts;
+    bool refused;    /* the FN refused to form it; why is known, the archive must agree */
     uint32_t copy_of;
     mono_ms started;
 };

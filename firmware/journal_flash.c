@@ -192,13 +192,25 @@ uint32_t place_crc(const struct place *place)
     return crc32c_update(CRC32C_INIT, seed, sizeof(seed));
 }
 
-/* Over the first 8 bytes of a record header, with the check byte itself taken as 0. */
-static uint8_t header_check(const struct place *place, const uint8_t *bytes)
+/* Over the first 8 bytes of a record header, with the check byte itself taken as 0. The check byte is its lowest byte, and the
+ * record's checksum goes on from it over the payload. */
+static uint32_t header_crc(const struct place *place, const uint8_t *bytes)
 {
     uint8_t copy[8];
     memcpy(copy, bytes, sizeof(copy));
     copy[1] = 0;
-    return (uint8_t)crc32c_update(place_crc(place), copy, sizeof(copy));
+    return crc32c_update(place_crc(place), copy, sizeof(copy));
+}
+
+static void header_put(const struct record_header *header, uint8_t *bytes)
+{
+    struct byte_writer writer;
+    byte_writer_init(&writer, bytes, JOURNAL_RECORD_HEADER_BYTES);
+    put_u8(&writer, header->type);
+    put_u8(&writer, 0);
+    put_u16le(&writer, header->size);
+    put_u32le(&writer, header->sequence);
+    put_u32le(&writer, header->crc);
 }
 
 bool record_header_get(const struct place *place, const uint8_t *bytes, struct record_header *out)
@@ -208,28 +220,15 @@ bool record_header_get(const struct place *place, const uint8_t *bytes, struct r
     out->sequence = get_u32le(bytes + 4);
     out->crc = get_u32le(bytes + 8);
     return out->type >= 1 && out->type <= RECORD_TYPE_MAX &&
-           out->size <= LIMIT_JOURNAL_RECORD_BYTES && bytes[1] == header_check(place, bytes);
-}
-
-/* Of the first 8 header bytes; the payload follows. */
-static uint32_t header_crc(const struct place *place, const struct record_header *header,
-                           uint8_t bytes[8])
-{
-    struct byte_writer writer;
-    byte_writer_init(&writer, bytes, 8);
-    put_u8(&writer, header->type);
-    put_u8(&writer, 0);
-    put_u16le(&writer, header->size);
-    put_u32le(&writer, header->sequence);
-    bytes[1] = header_check(place, bytes);
-    return crc32c_update(place_crc(place), bytes, 8);
+           out->size <= LIMIT_JOURNAL_RECORD_BYTES && bytes[1] == (uint8_t)header_crc(place, bytes);
 }
 
 bool record_body_check(struct journal *journal, const struct place *place,
                        const struct record_header *header, uint8_t *out, size_t capacity)
 {
     uint8_t chunk[CHUNK];
-    uint32_t crc = header_crc(place, header, chunk);
+    header_put(header, chunk);
+    uint32_t crc = header_crc(place, chunk);
     uint32_t address =
         place_address(journal, place->sector, place->offset + JOURNAL_RECORD_HEADER_BYTES);
     for (size_t done = 0; done < header->size;) {
@@ -255,10 +254,12 @@ bool record_put(struct journal *journal, const struct place *place, uint8_t type
         return false;
     struct record_header header = {.type = type, .size = (uint16_t)size, .sequence = sequence};
     uint8_t *bytes = journal->scratch;
-    uint32_t crc = header_crc(place, &header, bytes);
-    crc = crc32c_update(crc, bytes + JOURNAL_RECORD_HEADER_BYTES, size);
-    for (unsigned i = 0; i < 4; i++)
-        bytes[8 + i] = (uint8_t)(crc >> (8 * i));
+    header_put(&header, bytes);
+    uint32_t crc = header_crc(place, bytes);
+    uint8_t check = (uint8_t)crc;
+    header.crc = crc32c_update(crc, bytes + JOURNAL_RECORD_HEADER_BYTES, size);
+    header_put(&header, bytes);
+    bytes[1] = check;
     uint32_t address = place_address(journal, place->sector, place->offset);
     if (flash_program(journal, address, bytes, JOURNAL_RECORD_HEADER_BYTES + size))
         return true;

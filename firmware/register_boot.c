@@ -67,16 +67,21 @@ static void foreign(struct cash_register *reg, const char *text, uint32_t number
 /* The interrupted document was never formed. */
 static void never_happened(struct cash_register *reg)
 {
+    struct refusal why = reg->why;
     if (!register_append(reg, JOURNAL_ABORTED, reg->state.intent.key, KEY_SIZE)) {
         settled(reg);
+        (void)register_refuse(reg, ERROR_OUTCOME_UNKNOWN, 0, 0);
+        register_job_refused(reg);
         return;
     }
-    register_trace(reg, TRACE_INFO, "recovery: the interrupted job never reached the FN's archive",
-                   0);
+    register_trace(reg, TRACE_INFO, "recovery: the interrupted job is not in the FN's archive", 0);
     settled(reg);
     if (!reg->job.attached)
         return;
-    if (++reg->job.attempts < 3) {
+    if (reg->job.refused) {
+        reg->why = why;
+        register_job_refused(reg);
+    } else if (++reg->job.attempts < 3) {
         register_job_start(reg);
     } else {
         (void)register_refuse(reg, ERROR_FN_SILENT, 0, 0);
