@@ -326,6 +326,7 @@ int main(void)
         CASE(death_at_every_step_executes_once),
         CASE(death_and_another_board_execute_once),
         CASE(two_processes_share_one_queue),
+        CASE(a_restored_file_punches_nothing_twice),
         CASE(strange_files_are_refused),
         CASE(damaged_pages_are_told),
         CASE(a_full_disk_stores_nothing_and_heals),
