@@ -1,0 +1,376 @@
+#!/usr/bin/env python3
+"""A working day of an online shop, with everything that goes wrong, and the count at the end.
+
+Starts an operator (kkt-ofd, TLS), a board (kkt-board) and works the shop's orders through the driver (kkt). The internet is cut, the board is killed
+in the middle of receipts, the cable is pulled; then five places are compared document by document: the driver's queue, the board's
+journal, the archive of the fiscal module, the paper, and the operator's store. Exit status 0 only when all five agree.
+
+    demo.py --build build [--state DIR] [--quick] [--keep]
+"""
+import argparse
+import collections
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+DATA = os.path.join(HERE, "..", "data", "shop-day")
+FORMS = {1: "registration", 2: "shift open", 3: "receipt", 5: "shift close", 21: "state report"}
+
+
+class Trouble(Exception):
+    """Something that must not happen happened."""
+
+
+class Day:
+    def __init__(self, build, state, quick):
+        self.build, self.state, self.quick = build, state, quick
+        self.started = time.monotonic()
+        self.queue = os.path.join(state, "queue.db")
+        self.board_dir = os.path.join(state, "board")
+        self.store = os.path.join(state, "operator.db")
+        self.port_file = os.path.join(state, "port")
+        self.processes = {}
+        self.port = 0
+        self.samples = []
+        self.recovered = 0
+
+    # ---- what the reader sees ----
+
+    def say(self, text):
+        print(f"[{time.monotonic() - self.started:5.1f} s] {text}", flush=True)
+
+    def sample(self, label):
+        """Length of the operator's queue, for the table."""
+        status = self.kkt_json("status")
+        count = status["ofdExchange"]["status"]["notSentCount"]
+        self.samples.append((time.monotonic() - self.started, label, count))
+        return count
+
+    # ---- processes ----
+
+    def program(self, name):
+        return os.path.join(self.build, name)
+
+    def start(self, name, command, ready=None):
+        log = open(os.path.join(self.state, name + ".log"), "ab")
+        process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL)
+        self.processes[name] = process
+        deadline = time.monotonic() + 20
+        while ready is not None and not ready():
+            if process.poll() is not None:
+                raise Trouble(f"{name} ended at once, see {log.name}")
+            if time.monotonic() > deadline:
+                raise Trouble(f"{name} does not start, see {log.name}")
+            time.sleep(0.01)
+
+    def start_operator(self):
+        log = os.path.join(self.state, "operator.log")
+
+        def ready():
+            with open(log, encoding="utf-8") as file:
+                for line in file:
+                    if line.startswith("listening tls "):
+                        self.operator_port = int(line.rsplit(":", 1)[1].split()[0])
+                        return True
+            return False
+
+        self.start("operator", [self.program("kkt-ofd"), "serve", "--store", self.store, "--tls", "127.0.0.1:0",
+                                "--tls-dir", os.path.join(self.state, "tls"), "--inn", "7704358518"], ready)
+
+    def start_board(self):
+        if os.path.exists(self.port_file):
+            os.remove(self.port_file)
+        pace = "0" if self.quick else "400"
+        listen = f"127.0.0.1:{self.port}"  # 0 the first time, the same port after a restart
+        self.start("board", [self.program("kkt-board"), "run", "--state", self.board_dir, "--listen", listen, "--pace", pace,
+                             "--port-file", self.port_file, "--drawer-close", "300"] + (["--no-png"] if self.quick else []),
+                   lambda: os.path.exists(self.port_file) and open(self.port_file).read().strip())
+        self.port = int(open(self.port_file).read())
+
+    def kill_board(self):
+        process = self.processes.pop("board")
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+
+    def stop(self):
+        for process in self.processes.values():
+            process.terminate()
+        for process in self.processes.values():
+            try:
+                process.wait(10)
+            except subprocess.TimeoutExpired:
+                process.kill()
+        self.processes.clear()
+
+    def run(self, program, *arguments, stdin=None, check=True):
+        command = [self.program(program), *arguments]
+        done = subprocess.run(command, input=stdin, capture_output=True, text=True, timeout=120)
+        if check and done.returncode != 0:
+            raise Trouble(f"{' '.join(command)} ended with {done.returncode}:\n{done.stdout}{done.stderr}")
+        return done
+
+    def kkt(self, *arguments, stdin=None, check=True):
+        return self.run("kkt", "--device", f"tcp:127.0.0.1:{self.port}", "--queue", self.queue, *arguments, stdin=stdin, check=check)
+
+    def kkt_json(self, *arguments):
+        return json.loads(self.kkt("--json", *arguments).stdout, parse_float=Exact)
+
+    def ctl(self, *arguments):
+        self.run("kkt-board", "ctl", "--state", self.board_dir, *arguments)
+
+    def tasks(self, tasks, check=True):
+        """Runs tasks through `kkt task`; the exit status says whether all is known to be done."""
+        return self.kkt("task", "-", stdin=json.dumps(tasks, ensure_ascii=False), check=check)
+
+    def drain(self):
+        """Works the queue off, as a worker service would: again and again until nothing is unfinished."""
+        for _ in range(40):
+            if self.kkt("queue", "run", check=False).returncode == 0:
+                return
+            time.sleep(0.25)
+        raise Trouble("the queue does not empty")
+
+    # ---- the story ----
+
+    def read(self, name):
+        # Receipts that go out by e-mail only get paper as well here, so that all five places can be compared one by one.
+        with open(os.path.join(DATA, name), encoding="utf-8") as file:
+            tasks = json.load(file, parse_float=Exact)
+        tasks = tasks if isinstance(tasks, list) else [tasks]
+        for task in tasks:
+            task.pop("electronically", None)
+        return tasks
+
+    def register(self):
+        task = self.read("registration-12.json")[0]
+        task["ofd"].update(host="127.0.0.1", port=self.operator_port, tls=True, caFile=os.path.join(self.state, "tls", "ca.pem"))
+        self.tasks(task)
+
+    def punch(self, orders, label):
+        self.tasks(orders)
+        self.say(f"{label}: {len(orders)} orders punched, operator's queue {self.sample(label)}")
+
+    def punch_while_dying(self, orders, answers, where):
+        """Kills the board while it works on the first of these orders, after so many answers of the FN, and lets the queue finish.
+
+        The FN is made slow, so that "in the middle" is a place and not luck: its answers are to 30h, 15h, 07h and 16h, and with 16h the
+        document is in its archive before the answer leaves."""
+        delay = 0.25
+        self.ctl("fn", "delay", str(int(delay * 1000)))
+        command = [self.program("kkt"), "--device", f"tcp:127.0.0.1:{self.port}", "--queue", self.queue, "--timeout", "4000",
+                   "task", "--on-error", "continue", "-"]
+        shop = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, text=True)
+        shop.stdin.write(json.dumps(orders, ensure_ascii=False))
+        shop.stdin.close()
+        time.sleep((answers + 0.5) * delay)
+        self.kill_board()
+        self.say(f"board killed (SIGKILL) in the middle of a receipt, {where}")
+        time.sleep(0.2)
+        self.start_board()
+        self.ctl("fn", "delay", "0")
+        shop.wait(60)
+        self.drain()
+        self.say(f"board started again, {len(orders)} orders finished, operator's queue {self.sample('after the kill')}")
+
+    def punch_unplugged(self, orders):
+        self.ctl("link", "down")
+        done = self.kkt("--timeout", "1500", "task", "--on-error", "continue", "-", stdin=json.dumps(orders, ensure_ascii=False), check=False)
+        if done.returncode != 3:
+            raise Trouble(f"with the cable out kkt must end with 3 (unknown), not {done.returncode}:\n{done.stdout}{done.stderr}")
+        self.say(f"cable pulled out: {len(orders)} orders wait in the driver's queue")
+        self.ctl("link", "up")
+        self.drain()
+        self.say("cable back: the queue has emptied itself")
+
+    def story(self):
+        self.say("operator (kkt-ofd), board (kkt-board) and driver (kkt) start")
+        self.start_operator()
+        self.start_board()
+        self.register()
+        self.say("registered with the tax office's data, FFD 1.2, operator over TLS")
+        self.tasks(self.read("01-open.json"))
+        self.say("shift open, change money in the drawer")
+        morning, afternoon = self.read("02-morning.json"), self.read("03-afternoon.json")
+        self.punch(morning[:10], "morning")
+        self.ctl("net", "down")
+        self.say("the internet is gone")
+        self.punch(morning[10:], "without internet")
+        self.punch_while_dying(afternoon[0:3], 1, "its document begun")
+        self.punch_while_dying(afternoon[3:6], 3, "signed, but not answered")
+        self.punch_while_dying(afternoon[6:9], 5, "at the second one")
+        self.punch_unplugged(afternoon[9:14])
+        self.sample("still offline")
+        self.ctl("paper", "out-after", "15")
+        self.tasks(afternoon[14:15])
+        self.say("the paper ran out in the middle of a slip")
+        time.sleep(0.3)
+        self.ctl("paper", "in")
+        time.sleep(1.0)
+        self.ctl("net", "up")
+        self.say("new roll; the internet is back")
+        self.punch(afternoon[15:], "evening")
+        self.tasks(self.read("04-close.json"))
+        self.say("counted, collected, shift closed")
+        # The same day once more, as a backend does that lost its memory: the keys are known, nothing may happen.
+        self.kkt("task", "-", stdin=json.dumps(morning[:5] + afternoon[:5], ensure_ascii=False))
+        self.say("ten orders sent a second time with their keys: nothing may be punched")
+        self.settle()
+
+    def settle(self):
+        deadline = time.monotonic() + 30
+        while True:
+            status = self.kkt_json("status")
+            if status["ofdExchange"]["status"]["notSentCount"] == 0 and status["deviceStatus"]["slipsOwed"] == 0:
+                break
+            if time.monotonic() > deadline:
+                raise Trouble(f"paper or operator do not come to an end: {status}")
+            time.sleep(0.2)
+        self.sample("end of day")
+        self.kkt("ofd")  # marks confirmations in the queue
+        self.status = status
+
+    # ---- the five places ----
+
+    def lines(self, program, *arguments):
+        return [json.loads(line) for line in self.run(program, *arguments).stdout.splitlines() if line.strip()]
+
+    def places(self):
+        queue, journal, archive, operator = (collections.Counter() for _ in range(4))
+        for job in json.loads(self.kkt("--json", "queue", "list", "--all").stdout):
+            if job["state"] in ("done", "confirmed"):
+                if job.get("fiscalDocumentNumber") and job["job"] != "copy":
+                    queue[(job["fiscalDocumentNumber"], int(job["fiscalDocumentSign"]))] += 1
+            else:
+                raise Trouble(f"unfinished or refused in the driver's queue: {job}")
+        for record in self.lines("kkt-board", "journal", "--state", self.board_dir, "--json"):
+            if record["type"] == "done" and record["document"] != 0 and record["job"] != 42:
+                journal[(record["document"], record["sign"])] += 1
+                self.recovered += (record["flags"] & 8) != 0
+        documents = self.lines("kkt-board", "fn", "--state", self.board_dir, "--json")
+        for document in documents:
+            archive[(document["document"], document["sign"])] += 1
+        for message in json.loads(self.run("kkt-ofd", "list", "--store", self.store, "--json").stdout):
+            operator[(message["document"], message["sign"])] += 1 + message["conflicts"]
+        return queue, journal, archive, self.paper(), operator, documents
+
+    def paper(self):
+        """Whole slips by (FD, FP). A slip that says it replaces an interrupted one voids that one, so only it counts."""
+        paper = collections.Counter()
+        self.slips = self.torn = 0
+        for slip in self.lines("kkt-board", "paper", "--state", self.board_dir, "--json"):
+            with open(os.path.join(self.board_dir, "paper", slip["text"]), encoding="utf-8") as file:
+                text = file.read().split("\n")
+            self.slips += 1
+            if not slip["complete"]:
+                self.torn += 1
+                continue
+            field = {line.split()[0]: line.split()[-1] for line in text if line.split()[:1] in (["ФД"], ["ФП"])}
+            if "ФД" not in field or any(line.strip() == "КОПИЯ" for line in text):
+                continue
+            name = (int(field["ФД"]), int(field["ФП"]))
+            if any("ПЕЧАТЬ ПОВТОРЕНА" in line for line in text):
+                paper[name] = 0
+            paper[name] += 1
+        return paper
+
+    def money(self):
+        """Cash that should be in the drawer by the orders, and what the board counted."""
+        expected = 0
+        for name in ("01-open.json", "02-morning.json", "03-afternoon.json", "04-close.json"):
+            for task in self.read(name):
+                items = sum(kopecks(item["amount"]) for item in task.get("items", []) if item.get("type", "position") == "position" and "amount" in item)
+                other = sum(kopecks(pay["sum"]) for pay in task.get("payments", []) if pay["type"] != "cash")
+                total = kopecks(task["total"]) if "total" in task else items
+                sign = {"sell": 1, "sellReturn": -1}.get(task["type"], 0)
+                expected += sign * (total - other)
+                expected += {"cashIn": 1, "cashOut": -1}.get(task["type"], 0) * kopecks(task.get("cashSum", 0))
+        return expected, kopecks(self.status["cashDrawer"]["sum"])
+
+    def compare(self):
+        queue, journal, archive, paper, operator, documents = self.places()
+        named = (("driver's queue", queue), ("board's journal", journal), ("FN archive", archive), ("paper", paper), ("operator's store", operator))
+        union = sorted(set().union(*(place for _, place in named)))
+        lost = sum(1 for name in union for _, place in named if place[name] == 0)
+        doubled = sum(place[name] - 1 for name in union for _, place in named if place[name] > 1)
+        print()
+        print(f"  {'':18}" + "".join(f"{title:>14}" for title in FORMS.values()) + f"{'together':>11}")
+        form = {(d["document"], d["sign"]): d["form"] for d in documents}
+        for title, place in named:
+            counts = collections.Counter(form.get(name, 0) for name in place.elements())
+            print(f"  {title:18}" + "".join(f"{counts[code]:>14}" for code in FORMS) + f"{sum(place.values()):>11}")
+        expected, counted = self.money()
+        openings = self.status["cashDrawer"]["openings"]
+        print()
+        print(f"  slips on paper     {self.slips} ({self.torn} torn pieces)")
+        print(f"  drawer             opened {openings} times")
+        print(f"  cash               expected {expected / 100:.2f}, counted {counted / 100:.2f}")
+        print(f"  found in the FN after a kill: {self.recovered}")
+        print("  operator's queue over time: " + ", ".join(f"{int(when)} s {count}" for when, _, count in self.samples))
+        print(f"  paper: {os.path.relpath(os.path.join(self.board_dir, 'paper'))}")
+        print()
+        for name in union:
+            for title, place in named:
+                if place[name] != 1:
+                    print(f"  document {name[0]} sign {name[1]}: {place[name]} times in {title}")
+        wrong = []
+        if expected != counted:
+            wrong.append("cash does not agree")
+        if [name[0] for name in union] != list(range(1, len(union) + 1)):
+            wrong.append("document numbers have a gap")
+        for text in wrong:
+            print(f"  {text}")
+        print(f"demo: {sum(archive.values())} punched, {sum(paper.values())} printed, {sum(operator.values())} confirmed, {lost} lost, {doubled} doubled")
+        confirmed = all(document["acknowledged"] for document in documents)
+        if not confirmed:
+            print("  a document without the operator's confirmation in the FN")
+        return lost == 0 and doubled == 0 and not wrong and confirmed and len(union) > 0
+
+
+class Exact(float):
+    """A number that is written again just as it was read."""
+
+    def __new__(cls, text):
+        self = super().__new__(cls, text)
+        self.text = text
+        return self
+
+    def __repr__(self):
+        return self.text
+
+
+def kopecks(number):
+    text = number.text if isinstance(number, Exact) else str(number)
+    whole, _, part = text.partition(".")
+    return int(whole) * 100 + int((part + "00")[:2])
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--build", default="build")
+    parser.add_argument("--state", help="folder of the run (state/demo)")
+    parser.add_argument("--quick", action="store_true", help="no pictures, no printing speed")
+    arguments = parser.parse_args()
+    state = os.path.abspath(arguments.state or os.path.join("state", "quick-" + arguments.build.replace("/", "-") if arguments.quick else "demo"))
+    shutil.rmtree(state, ignore_errors=True)
+    os.makedirs(state)
+    day = Day(os.path.abspath(arguments.build), state, arguments.quick)
+    good = False
+    try:
+        day.story()
+        good = day.compare()
+    except (Trouble, subprocess.TimeoutExpired, OSError, KeyError) as trouble:
+        print(f"demo failed: {type(trouble).__name__}: {trouble}\nlogs are in {state}", file=sys.stderr)
+    finally:
+        day.stop()
+    if arguments.quick:
+        print("1 passed, 0 failed" if good else "0 passed, 1 failed")
+    return 0 if good else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
