@@ -69,8 +69,7 @@ void kkt_queue_close(kkt_queue *queue)
     free(queue);
 }
 
-/* ---- Submitting
- * ------------------------------------------------------------------------------------------- */
+/* ---- Submitting ---- */
 
 static int check_job(const kkt_submission *job, kkt_error *error)
 {
@@ -200,8 +199,7 @@ int kkt_cancel(kkt_queue *queue, const kkt_key *key, kkt_error *error)
     return result == KKT_OK ? fault_none(error) : result;
 }
 
-/* ---- Looking
- * ---------------------------------------------------------------------------------------------- */
+/* ---- Looking ---- */
 
 int kkt_find(kkt_queue *queue, const kkt_key *key, kkt_result *result, kkt_error *error)
 {
@@ -276,8 +274,7 @@ int kkt_update_confirmations(kkt_queue *queue, kkt *device, unsigned *confirmed,
     return fault_none(error);
 }
 
-/* ---- Working off
- * ------------------------------------------------------------------------------------------ */
+/* ---- Working off ---- */
 
 /* Locks of open file descriptions: they end with the process however it ends, and hold between two
  * handles of one process. */

@@ -169,8 +169,7 @@ int queue_store_commit(struct queue_store *store, bool counted, kkt_error *error
     return KKT_OK;
 }
 
-/* ---- Opening
- * ---------------------------------------------------------------------------------------------- */
+/* ---- Opening ---- */
 
 static bool read_integer(struct queue_store *store, const char *sql, int64_t *out)
 {
@@ -324,9 +323,7 @@ void queue_store_close(struct queue_store *store)
     memset(store, 0, sizeof *store);
 }
 
-/* ---- Rows
- * -------------------------------------------------------------------------------------------------
- */
+/* ---- Rows ---- */
 
 static void copy_column(sqlite3_stmt *statement, int column, char *out, size_t capacity)
 {

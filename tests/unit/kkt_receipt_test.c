@@ -123,8 +123,7 @@ static void sums_are_exact_and_totals_only_when_they_differ(void **state)
     kkt_receipt_free(receipt);
 }
 
-/* ---- Refusals
- * --------------------------------------------------------------------------------------------- */
+/* ---- Refusals ---- */
 
 static void assert_refused(kkt_receipt *receipt, int code, unsigned tag, unsigned item)
 {
@@ -272,8 +271,7 @@ static void item_tags_go_to_the_last_item(void **state)
     kkt_receipt_free(receipt);
 }
 
-/* ---- Keys, addresses, texts
- * ------------------------------------------------------------------------------- */
+/* ---- Keys, addresses, texts ---- */
 
 static void keys(void **state)
 {

@@ -3,8 +3,7 @@
  */
 #include "tests/unit/queue_world.h"
 
-/* ---- Death at every step
- * --------------------------------------------------------------------------------- */
+/* ---- Death at every step ---- */
 
 struct death {
     unsigned step, at;
@@ -141,8 +140,7 @@ static void death_and_another_board_execute_once(void **state)
     free(other);
 }
 
-/* ---- Several processes
- * ----------------------------------------------------------------------------------- */
+/* ---- Several processes ---- */
 
 static void two_processes_share_one_queue(void **state)
 {
@@ -186,8 +184,50 @@ static void two_processes_share_one_queue(void **state)
     assert_int_equal(world->board.executions, 2 * EACH);
 }
 
-/* ---- The file
- * -------------------------------------------------------------------------------------------- */
+static void copy_file(const char *from, const char *to)
+{
+    static uint8_t bytes[1 << 20];
+    FILE *source = fopen(from, "rb"), *target = fopen(to, "wb");
+    assert_non_null(source);
+    assert_non_null(target);
+    size_t size = fread(bytes, 1, sizeof bytes, source);
+    assert_in_range(size, 4096, sizeof bytes - 1);
+    assert_int_equal(fwrite(bytes, 1, size, target), size);
+    fclose(source);
+    fclose(target);
+}
+
+/* Yesterday's copy knows nothing of today's answers; the board does. */
+static void a_restored_file_punches_nothing_twice(void **state)
+{
+    struct world *world = *state;
+    char copy[128];
+    kkt_error error;
+    kkt_queue *queue = open_queue(world);
+    kkt *device = open_device(world);
+    snprintf(copy, sizeof copy, "%s.old", world->path);
+    for (unsigned i = 1; i <= 5; i++)
+        assert_int_equal(submit(queue, i, &error), KKT_OK);
+    kkt_queue_close(queue);
+    copy_file(world->path, copy);
+    queue = open_queue(world);
+    assert_int_equal(kkt_run(queue, device, 5000, &error), KKT_OK);
+    kkt_queue_close(queue);
+    remove_queue(world);
+    copy_file(copy, world->path);
+    unlink(copy);
+    queue = open_queue(world);
+    assert_state(queue, 1, KKT_JOB_STORED);
+    assert_int_equal(kkt_run(queue, device, 5000, &error), KKT_OK);
+    for (unsigned i = 1; i <= 5; i++)
+        assert_state(queue, i, KKT_JOB_DONE);
+    assert_int_equal(world->board.job_requests, 10);
+    assert_int_equal(world->board.executions, 5);
+    kkt_close(device);
+    kkt_queue_close(queue);
+}
+
+/* ---- The file ---- */
 
 static void strange_files_are_refused(void **state)
 {

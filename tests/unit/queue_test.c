@@ -2,8 +2,7 @@
  * queue_crash_test.c. */
 #include "tests/unit/queue_world.h"
 
-/* ---- The straight way
- * ------------------------------------------------------------------------------------ */
+/* ---- The straight way ---- */
 
 static void one_job_is_stored_done_and_counted(void **state)
 {
@@ -149,9 +148,7 @@ static void all_or_none_of_many(void **state)
     kkt_queue_close(queue);
 }
 
-/* ---- Keys
- * ------------------------------------------------------------------------------------------------
- */
+/* ---- Keys ---- */
 
 static void same_key_again_is_nothing_new(void **state)
 {
@@ -239,8 +236,7 @@ static void cancelling_is_exact(void **state)
     kkt_queue_close(queue);
 }
 
-/* ---- Answers that are none
- * ------------------------------------------------------------------------------- */
+/* ---- Answers that are none ---- */
 
 static void unknown_outcomes_are_asked_again(void **state)
 {
@@ -367,8 +363,7 @@ static void confirmations_arrive_both_ways(void **state)
     kkt_queue_close(queue);
 }
 
-/* ---- Two boards
- * ------------------------------------------------------------------------------------------ */
+/* ---- Two boards ---- */
 
 static void a_sent_job_never_goes_to_another_board(void **state)
 {

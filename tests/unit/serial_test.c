@@ -40,8 +40,7 @@ static GMainLoop *loop;
 static int master = -1;
 static int lines_seen; /* DTR and RTS as the program set them */
 
-/* ---- The mock port
- * ---------------------------------------------------------------------------------------- */
+/* ---- The mock port ---- */
 
 static gboolean serve_ioctl(UMockdevIoctlBase *base, UMockdevIoctlClient *request, gpointer user)
 {
@@ -153,9 +152,7 @@ static struct transport *open_port(const char *text)
     return transport;
 }
 
-/* ---- Tests
- * ------------------------------------------------------------------------------------------------
- */
+/* ---- Tests ---- */
 
 static void every_byte_value_passes_both_ways(void **state)
 {
