@@ -155,19 +155,24 @@ class Day:
         self.tasks(orders)
         self.say(f"{label}: {len(orders)} orders punched, operator's queue {self.sample(label)}")
 
-    def punch_while_dying(self, orders, answers, where):
-        """Kills the board while it works on the first of these orders, after so many answers of the FN, and lets the queue finish.
+    def stats(self):
+        return json.loads(self.run("kkt-board", "ctl", "--state", self.board_dir, "stats", "--json").stdout)
 
-        The FN is made slow, so that "in the middle" is a place and not luck: its answers are to 30h, 15h, 07h and 16h, and with 16h the
-        document is in its archive before the answer leaves."""
-        delay = 0.25
-        self.ctl("fn", "delay", str(int(delay * 1000)))
+    def punch_while_dying(self, orders, counter, step, where):
+        """Kills the board at a known place of these orders, starts it again, and lets the queue finish.
+
+        The FN is made slow to answer and the board is watched: flash_programs grows with the INTENT, fn_store_writes when the FN has the
+        document, which is before its answer leaves."""
+        self.ctl("fn", "delay", "250")
+        limit = self.stats()[counter] + step
         command = [self.program("kkt"), "--device", f"tcp:127.0.0.1:{self.port}", "--queue", self.queue, "--timeout", "4000",
                    "task", "--on-error", "continue", "-"]
         shop = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, text=True)
         shop.stdin.write(json.dumps(orders, ensure_ascii=False))
         shop.stdin.close()
-        time.sleep((answers + 0.5) * delay)
+        deadline = time.monotonic() + 10
+        while self.stats()[counter] < limit and time.monotonic() < deadline:
+            time.sleep(0.01)
         self.kill_board()
         self.say(f"board killed (SIGKILL) in the middle of a receipt, {where}")
         time.sleep(0.2)
@@ -200,9 +205,9 @@ class Day:
         self.ctl("net", "down")
         self.say("the internet is gone")
         self.punch(morning[10:], "without internet")
-        self.punch_while_dying(afternoon[0:3], 1, "its document begun")
-        self.punch_while_dying(afternoon[3:6], 3, "signed, but not answered")
-        self.punch_while_dying(afternoon[6:9], 5, "at the second one")
+        self.punch_while_dying(afternoon[0:3], "flash_programs", 1, "before the document is signed")
+        self.punch_while_dying(afternoon[3:6], "fn_store_writes", 1, "signed, but not answered")
+        self.punch_while_dying(afternoon[6:9], "fn_store_writes", 2, "the second of three signed")
         self.punch_unplugged(afternoon[9:14])
         self.sample("still offline")
         self.ctl("paper", "out-after", "15")
