@@ -1,8 +1,10 @@
 /* libkkt: the driver of an OpenKKT cash register. This header is the manual.
  *
- * THE PROMISE. A payment becomes exactly one fiscal document. You give every job a key of your own (an order's UUID will do). The job is stored on
- * disk before anything is sent, is finished only by an answer that the board proves from its own journal, and may be submitted
- * again with the same key as often as you like: after a crash, a lost answer, a pulled cable. The same key with other content is refused.
+ * THE PROMISE. A payment becomes exactly one fiscal document. You give every job a key of your own
+ * (an order's UUID will do). The job is stored on disk before anything is sent, is finished only by
+ * an answer that the board proves from its own journal, and may be submitted again with the same
+ * key as often as you like: after a crash, a lost answer, a pulled cable. The same key with other
+ * content is refused.
  *
  * IN FIVE LINES
  *     kkt_receipt *receipt = kkt_receipt_new(KKT_SALE);
@@ -11,17 +13,21 @@
  *     kkt_submit_receipt(queue, &key, receipt, &error);
  *     kkt_wait(queue, device, &key, 30000, &result, &error);
  *
- * RETURNS. Every function that can fail returns KKT_OK (0) or an error code (proto/error.h lists them with cures; kkt_error_describe() explains any
- * code) and, when the kkt_error pointer is not NULL, fills it: code, name, the tag and item at fault, what to do. Codes 1xx are
- * the caller's, 2xx the till's, 3xx the network's, 4xx the service staff's, 5xx ours, 6xx mean "outcome not known yet":
- * the job stays in the queue and kkt_wait or kkt_run with the same key resolves it.
+ * RETURNS. Every function that can fail returns KKT_OK (0) or an error code (proto/error.h lists
+ * them with cures; kkt_error_describe() explains any code) and, when the kkt_error pointer is not
+ * NULL, fills it: code, name, the tag and item at fault, what to do. Codes 1xx are the caller's,
+ * 2xx the till's, 3xx the network's, 4xx the service staff's, 5xx ours, 6xx mean "outcome not known
+ * yet": the job stays in the queue and kkt_wait or kkt_run with the same key resolves it.
  *
- * THREADS. A kkt or kkt_queue belongs to one thread at a time. Different objects may live in different threads, and several processes may
- * open the same queue file: one of them works it off (a lock beside the file says which), the others wait for results.
+ * THREADS. A kkt or kkt_queue belongs to one thread at a time. Different objects may live in
+ * different threads, and several processes may open the same queue file: one of them works it off
+ * (a lock beside the file says which), the others wait for results.
  *
- * OWNERSHIP. What kkt_*_open/new returned is freed by kkt_*_close/free. Strings you pass are copied. Text is UTF-8.
+ * OWNERSHIP. What kkt_*_open/new returned is freed by kkt_*_close/free. Strings you pass are
+ * copied. Text is UTF-8.
  *
- * MONEY is a decimal string ("150", "150.5", "150.50") or int64_t kopecks; nothing passes through floating point.
+ * MONEY is a decimal string ("150", "150.5", "150.50") or int64_t kopecks; nothing passes through
+ * floating point.
  */
 #ifndef KKT_H
 #define KKT_H
@@ -61,7 +67,9 @@ KKT_API const char *kkt_error_name(int code);
 KKT_API void kkt_error_describe(int code, kkt_error *out);
 KKT_API const char *kkt_version(void);
 
-/* ---- Keys ------------------------------------------------------------------------------------------------ */
+/* ---- Keys
+ * ------------------------------------------------------------------------------------------------
+ */
 
 typedef struct kkt_key {
     uint8_t bytes[16];
@@ -69,27 +77,34 @@ typedef struct kkt_key {
 
 /* A new random (version 4) UUID. */
 KKT_API int kkt_key_random(kkt_key *out);
-/* 32 hex digits with or without dashes are taken as they are; any other text of 1..64 bytes becomes the first 16 bytes of its SHA-256 (the same text
- * always gives the same key). */
+/* 32 hex digits with or without dashes are taken as they are; any other text of 1..64 bytes becomes
+ * the first 16 bytes of its SHA-256 (the same text always gives the same key). */
 KKT_API int kkt_key_parse(const char *text, kkt_key *out);
 /* 8-4-4-4-12 and a zero: 37 bytes. */
 KKT_API void kkt_key_format(const kkt_key *key, char out[37]);
 
-/* ---- Devices --------------------------------------------------------------------------------------------- */
+/* ---- Devices
+ * --------------------------------------------------------------------------------------------- */
 
 typedef struct kkt_options {
-    const char *expected_serial; /* NULL: any; otherwise another board behind the same address is refused (OTHER_DEVICE) */
-    unsigned connect_timeout_ms; /* 0: 3000; for the connection, and as long again for the board to say who it is */
-    unsigned answer_timeout_ms;  /* 0: 15000; a request that got no answer is repeated after 1, 3, 7, 11... s, and after this long the link counts as lost */
+    const char *expected_serial; /* NULL: any; otherwise another board behind the same address is
+                                    refused (OTHER_DEVICE) */
+    unsigned connect_timeout_ms; /* 0: 3000; for the connection, and as long again for the board to
+                                    say who it is */
+    unsigned answer_timeout_ms;  /* 0: 15000; a request that got no answer is repeated after 1, 3,
+                                    7, 11... s, and after this long the link counts as lost */
 } kkt_options;
 
-/* uri: tcp:HOST:PORT (an IPv6 address in brackets), serial:PATH?baud=N (115200 without it), usb:SERIAL. Opens, asks who is there, and keeps the
- * identity. options may be NULL. DEVICE_URI names the part at fault in error.field (scheme, host, port, path, option, baud, serial); LINK_LOST:
- * nobody there; LINK_BUSY: another program holds it; PERMISSION: the system forbids it; OTHER_DEVICE: not the expected board. */
+/* uri: tcp:HOST:PORT (an IPv6 address in brackets), serial:PATH?baud=N (115200 without it),
+ * usb:SERIAL. Opens, asks who is there, and keeps the identity. options may be NULL. DEVICE_URI
+ * names the part at fault in error.field (scheme, host, port, path, option, baud, serial);
+ * LINK_LOST: nobody there; LINK_BUSY: another program holds it; PERMISSION: the system forbids it;
+ * OTHER_DEVICE: not the expected board. */
 KKT_API int kkt_open(const char *uri, const kkt_options *options, kkt **out, kkt_error *error);
 KKT_API void kkt_close(kkt *device);
-/* A device handle that is not connected yet. Every handle connects when it is used and not connected, and asks who is there each time: at once after
- * a loss, then (in kkt_run, kkt_wait, kkt_next_event) after 100, 200, 400 ... 5000 ms. What a queue worker wants. */
+/* A device handle that is not connected yet. Every handle connects when it is used and not
+ * connected, and asks who is there each time: at once after a loss, then (in kkt_run, kkt_wait,
+ * kkt_next_event) after 100, 200, 400 ... 5000 ms. What a queue worker wants. */
 KKT_API int kkt_open_lazy(const char *uri, const kkt_options *options, kkt **out, kkt_error *error);
 
 typedef struct kkt_identity {
@@ -104,7 +119,8 @@ typedef struct kkt_identity {
 KKT_API int kkt_get_identity(kkt *device, kkt_identity *out, kkt_error *error);
 
 typedef struct kkt_ofd_status {
-    unsigned connection; /* 0 idle, 1 connecting, 2 sending, 3 waiting for the answer, 4 waiting to try again */
+    unsigned connection; /* 0 idle, 1 connecting, 2 sending, 3 waiting for the answer, 4 waiting to
+                            try again */
     uint32_t queue_count, first_number;
     int64_t first_time, last_success; /* seconds, local wall clock; 0 none */
     unsigned days_left;               /* of 30 */
@@ -113,19 +129,20 @@ typedef struct kkt_ofd_status {
 } kkt_ofd_status;
 
 typedef struct kkt_status {
-    int64_t time;           /* board clock: seconds, local wall clock; 0 not set */
-    unsigned shift_state;   /* 0 closed, 1 open, 2 open for over 24 h */
+    int64_t time;         /* board clock: seconds, local wall clock; 0 not set */
+    unsigned shift_state; /* 0 closed, 1 open, 2 open for over 24 h */
     uint32_t shift_number, receipt_number;
     int64_t shift_opened, shift_expires;
-    unsigned paper;         /* bits: 1 near end, 2 out, 4 cover open, 8 printer silent, 16 printer fault; 0 fine */
-    unsigned print_state;   /* 0 idle, 1 printing, 2 waiting for the till (paper, cover) */
+    unsigned paper; /* bits: 1 near end, 2 out, 4 cover open, 8 printer silent, 16 printer fault; 0
+                       fine */
+    unsigned print_state; /* 0 idle, 1 printing, 2 waiting for the till (paper, cover) */
     uint32_t slips_owed;
-    unsigned drawer;        /* 0 closed, 1 open, 2 stuck */
+    unsigned drawer; /* 0 closed, 1 open, 2 stuck */
     uint32_t drawer_openings;
     int64_t cash_in_drawer_kop;
     unsigned fn_present, fn_phase, fn_warnings;
     uint32_t last_document;
-    int block_reason;       /* error code that a sale would get now, 0 none */
+    int block_reason; /* error code that a sale would get now, 0 none */
     kkt_ofd_status ofd;
 } kkt_status;
 KKT_API int kkt_get_status(kkt *device, kkt_status *out, kkt_error *error);
@@ -147,7 +164,7 @@ KKT_API int kkt_get_shift_totals(kkt *device, kkt_shift_totals *out, kkt_error *
 typedef struct kkt_fn_info {
     char number[17], version[17];
     int64_t valid_until;
-    unsigned execution;   /* 0 debug, 1 serial */
+    unsigned execution; /* 0 debug, 1 serial */
     unsigned phase, warnings, ffd, ffd_max;
     unsigned registrations_made, registrations_left;
     uint32_t last_document;
@@ -156,61 +173,103 @@ KKT_API int kkt_get_fn_info(kkt *device, kkt_fn_info *out, kkt_error *error);
 
 typedef struct kkt_document {
     uint32_t number;
-    unsigned form;          /* form code: 3 receipt, 2 shift open... */
-    int acknowledged;       /* the operator has confirmed it */
-    uint8_t *tlv;           /* body of the document; free with kkt_document_free */
+    unsigned form;    /* form code: 3 receipt, 2 shift open... */
+    int acknowledged; /* the operator has confirmed it */
+    uint8_t *tlv;     /* body of the document; free with kkt_document_free */
     size_t size;
-    uint8_t ticket[64];     /* answer of FN command 41h when acknowledged */
+    uint8_t ticket[64]; /* answer of FN command 41h when acknowledged */
     size_t ticket_size;
 } kkt_document;
 KKT_API int kkt_get_document(kkt *device, uint32_t number, kkt_document *out, kkt_error *error);
 KKT_API void kkt_document_free(kkt_document *document);
 
-/* Board settings (tags 62090-62099) as a TLV list. *tlv is freed with kkt_free. Changing them is a job (KKT_JOB_SETTINGS). */
+/* Board settings (tags 62090-62099) as a TLV list. *tlv is freed with kkt_free. Changing them is a
+ * job (KKT_JOB_SETTINGS). */
 KKT_API int kkt_get_settings(kkt *device, uint8_t **tlv, size_t *size, kkt_error *error);
 KKT_API void kkt_free(void *memory);
 
 typedef struct kkt_event {
-    unsigned kind;     /* 64 document confirmed, 65 document printed, 66 paper state changed, 67 board started */
+    unsigned kind; /* 64 document confirmed, 65 document printed, 66 paper state changed, 67 board
+                      started */
     uint32_t document; /* 64, 65 */
     unsigned paper;    /* 66 */
 } kkt_event;
-/* Waits up to timeout_ms for an event. KKT_OK and kind 0: none came. Events may be lost with the link: ask the status for truth. */
+/* Waits up to timeout_ms for an event. KKT_OK and kind 0: none came. Events may be lost with the
+ * link: ask the status for truth. */
 KKT_API int kkt_next_event(kkt *device, unsigned timeout_ms, kkt_event *out, kkt_error *error);
 
-/* ---- Receipts -------------------------------------------------------------------------------------------- */
+/* ---- Receipts
+ * -------------------------------------------------------------------------------------------- */
 
 enum kkt_kind { KKT_SALE = 1, KKT_SALE_RETURN = 2, KKT_PURCHASE = 3, KKT_PURCHASE_RETURN = 4 };
-enum kkt_payment { KKT_CASH = 0, KKT_ELECTRONIC = 1, KKT_PREPAID = 2, KKT_CREDIT = 3, KKT_OTHER = 4 };
+enum kkt_payment {
+    KKT_CASH = 0,
+    KKT_ELECTRONIC = 1,
+    KKT_PREPAID = 2,
+    KKT_CREDIT = 3,
+    KKT_OTHER = 4
+};
 enum kkt_vat { /* values of tag 1199 */
-    KKT_VAT_20 = 1, KKT_VAT_10 = 2, KKT_VAT_20_120 = 3, KKT_VAT_10_110 = 4, KKT_VAT_0 = 5, KKT_VAT_NONE = 6, KKT_VAT_5 = 7,
-    KKT_VAT_7 = 8, KKT_VAT_5_105 = 9, KKT_VAT_7_107 = 10, KKT_VAT_22 = 11, KKT_VAT_22_122 = 12
+               KKT_VAT_20 = 1,
+               KKT_VAT_10 = 2,
+               KKT_VAT_20_120 = 3,
+               KKT_VAT_10_110 = 4,
+               KKT_VAT_0 = 5,
+               KKT_VAT_NONE = 6,
+               KKT_VAT_5 = 7,
+               KKT_VAT_7 = 8,
+               KKT_VAT_5_105 = 9,
+               KKT_VAT_7_107 = 10,
+               KKT_VAT_22 = 11,
+               KKT_VAT_22_122 = 12
 };
 enum kkt_method { /* tag 1214 */
-    KKT_FULL_PREPAYMENT = 1, KKT_PREPAYMENT = 2, KKT_ADVANCE = 3, KKT_FULL_PAYMENT = 4, KKT_PARTIAL_PAYMENT = 5,
-    KKT_ON_CREDIT = 6, KKT_CREDIT_PAYMENT = 7
+                  KKT_FULL_PREPAYMENT = 1,
+                  KKT_PREPAYMENT = 2,
+                  KKT_ADVANCE = 3,
+                  KKT_FULL_PAYMENT = 4,
+                  KKT_PARTIAL_PAYMENT = 5,
+                  KKT_ON_CREDIT = 6,
+                  KKT_CREDIT_PAYMENT = 7
 };
-enum kkt_subject { KKT_GOODS = 1, KKT_EXCISE_GOODS = 2, KKT_WORK = 3, KKT_SERVICE = 4, KKT_PAYMENT_SUBJECT = 10 /* and others of tag 1212 */ };
-enum kkt_tax_system { KKT_TAX_OSN = 1, KKT_TAX_USN_INCOME = 2, KKT_TAX_USN_INCOME_OUTCOME = 4, KKT_TAX_ENVD = 8, KKT_TAX_ESN = 16, KKT_TAX_PATENT = 32 };
+enum kkt_subject {
+    KKT_GOODS = 1,
+    KKT_EXCISE_GOODS = 2,
+    KKT_WORK = 3,
+    KKT_SERVICE = 4,
+    KKT_PAYMENT_SUBJECT = 10 /* and others of tag 1212 */
+};
+enum kkt_tax_system {
+    KKT_TAX_OSN = 1,
+    KKT_TAX_USN_INCOME = 2,
+    KKT_TAX_USN_INCOME_OUTCOME = 4,
+    KKT_TAX_ENVD = 8,
+    KKT_TAX_ESN = 16,
+    KKT_TAX_PATENT = 32
+};
 
-/* The builder remembers its first error: later calls do nothing and return it again, so a chain of calls needs one check at the end
- * (submitting does it). NULL when memory is out. */
+/* The builder remembers its first error: later calls do nothing and return it again, so a chain of
+ * calls needs one check at the end (submitting does it). NULL when memory is out. */
 KKT_API kkt_receipt *kkt_receipt_new(enum kkt_kind kind);
 KKT_API void kkt_receipt_free(kkt_receipt *receipt);
-KKT_API int kkt_receipt_cashier(kkt_receipt *receipt, const char *name, const char *inn /* NULL: none */);
+KKT_API int kkt_receipt_cashier(kkt_receipt *receipt, const char *name,
+                                const char *inn /* NULL: none */);
 KKT_API int kkt_receipt_tax_system(kkt_receipt *receipt, enum kkt_tax_system system);
 /* +digits or name@host (tag 1008). */
 KKT_API int kkt_receipt_buyer_contact(kkt_receipt *receipt, const char *phone_or_email);
 /* No paper; needs a buyer contact. */
 KKT_API int kkt_receipt_electronically(kkt_receipt *receipt);
 /* price: for one unit, discounts taken off; the cost is price x quantity, half up. */
-KKT_API int kkt_receipt_item(kkt_receipt *receipt, const char *name, const char *price, const char *quantity,
-                             enum kkt_vat vat, enum kkt_method method, enum kkt_subject subject);
+KKT_API int kkt_receipt_item(kkt_receipt *receipt, const char *name, const char *price,
+                             const char *quantity, enum kkt_vat vat, enum kkt_method method,
+                             enum kkt_subject subject);
 /* As above with the cost stated (within 1 kopeck of price x quantity). */
-KKT_API int kkt_receipt_item_sum(kkt_receipt *receipt, const char *name, const char *price, const char *quantity,
-                                 const char *sum, enum kkt_vat vat, enum kkt_method method, enum kkt_subject subject);
+KKT_API int kkt_receipt_item_sum(kkt_receipt *receipt, const char *name, const char *price,
+                                 const char *quantity, const char *sum, enum kkt_vat vat,
+                                 enum kkt_method method, enum kkt_subject subject);
 /* Adds one tag of the item table (FFD 1059) to the item added last: strings as UTF-8 via _text. */
-KKT_API int kkt_receipt_item_tag(kkt_receipt *receipt, uint16_t tag, const void *value, size_t size);
+KKT_API int kkt_receipt_item_tag(kkt_receipt *receipt, uint16_t tag, const void *value,
+                                 size_t size);
 KKT_API int kkt_receipt_item_text(kkt_receipt *receipt, uint16_t tag, const char *text);
 /* Adds one tag of the receipt table, or one of our slip tags. */
 KKT_API int kkt_receipt_tag(kkt_receipt *receipt, uint16_t tag, const void *value, size_t size);
@@ -219,20 +278,35 @@ KKT_API int kkt_receipt_text(kkt_receipt *receipt, uint16_t tag, const char *tex
 KKT_API int kkt_receipt_pay(kkt_receipt *receipt, enum kkt_payment payment, const char *sum);
 /* States the total (rounding down to whole rubles is allowed). */
 KKT_API int kkt_receipt_total(kkt_receipt *receipt, const char *sum);
-/* Encodes and checks. The bytes belong to the receipt and stay valid until it is changed or freed. */
-KKT_API int kkt_receipt_encode(kkt_receipt *receipt, const uint8_t **tlv, size_t *size, kkt_error *error);
+/* Encodes and checks. The bytes belong to the receipt and stay valid until it is changed or freed.
+ */
+KKT_API int kkt_receipt_encode(kkt_receipt *receipt, const uint8_t **tlv, size_t *size,
+                               kkt_error *error);
 
-/* ---- Queue ----------------------------------------------------------------------------------------------- */
+/* ---- Queue
+ * -----------------------------------------------------------------------------------------------
+ */
 
 enum kkt_job { /* numbers of the host link */
-    KKT_JOB_RECEIPT = 32, KKT_JOB_SHIFT_OPEN = 33, KKT_JOB_SHIFT_CLOSE = 34, KKT_JOB_REGISTRATION = 35, KKT_JOB_STATE_REPORT = 36,
-    KKT_JOB_X_REPORT = 37, KKT_JOB_CASH_IN = 38, KKT_JOB_CASH_OUT = 39, KKT_JOB_DRAWER_OPEN = 40, KKT_JOB_NON_FISCAL = 41,
-    KKT_JOB_COPY = 42, KKT_JOB_SET_TIME = 43, KKT_JOB_SETTINGS = 44
+               KKT_JOB_RECEIPT = 32,
+               KKT_JOB_SHIFT_OPEN = 33,
+               KKT_JOB_SHIFT_CLOSE = 34,
+               KKT_JOB_REGISTRATION = 35,
+               KKT_JOB_STATE_REPORT = 36,
+               KKT_JOB_X_REPORT = 37,
+               KKT_JOB_CASH_IN = 38,
+               KKT_JOB_CASH_OUT = 39,
+               KKT_JOB_DRAWER_OPEN = 40,
+               KKT_JOB_NON_FISCAL = 41,
+               KKT_JOB_COPY = 42,
+               KKT_JOB_SET_TIME = 43,
+               KKT_JOB_SETTINGS = 44
 };
 enum kkt_job_state {
-    KKT_JOB_STORED = 0,   /* on disk, not finished: not sent yet, or sent and not answered */
-    KKT_JOB_DONE = 1,     /* the board proved the result */
-    KKT_JOB_REFUSED = 2,  /* the board refused it and nothing was changed; submitting it again tries again */
+    KKT_JOB_STORED = 0, /* on disk, not finished: not sent yet, or sent and not answered */
+    KKT_JOB_DONE = 1,   /* the board proved the result */
+    KKT_JOB_REFUSED =
+        2, /* the board refused it and nothing was changed; submitting it again tries again */
     KKT_JOB_CANCELLED = 3 /* taken back before it was ever sent */
 };
 
@@ -240,65 +314,83 @@ typedef struct kkt_result {
     enum kkt_job_state state;
     enum kkt_job job;
     kkt_key key;
-    kkt_error error;       /* when refused */
-    unsigned flags;        /* 1 replayed from the journal, 2 shift opened for it, 4 not printed yet, 8 recovered after a cut, 16 electronic only */
-    uint32_t document;     /* FD number */
-    uint32_t fiscal_sign;  /* print with 10 digits, zeros on the left */
-    int64_t time;          /* of the document, seconds, local wall clock */
+    kkt_error error;   /* when refused */
+    unsigned flags;    /* 1 replayed from the journal, 2 shift opened for it, 4 not printed yet, 8
+                          recovered after a cut, 16 electronic only */
+    uint32_t document; /* FD number */
+    uint32_t fiscal_sign; /* print with 10 digits, zeros on the left */
+    int64_t time;         /* of the document, seconds, local wall clock */
     uint32_t shift, receipt;
     int64_t total_kop;
     char fn_number[17], registration_number[21], serial[21]; /* of the board that did it */
-    int confirmed;         /* the operator has confirmed the document */
+    int confirmed; /* the operator has confirmed the document */
 } kkt_result;
 
 /* Opens or makes the queue file. Format version is checked; a newer one is refused. */
 KKT_API int kkt_queue_open(const char *path, kkt_queue **out, kkt_error *error);
 KKT_API void kkt_queue_close(kkt_queue *queue);
 
-/* Stores a job; on return it is on disk. QUEUE_STORE: it is not (error.text has SQLite's words). Same key and same content: KKT_OK, nothing new (a refused or cancelled one is armed again). Same key, other content:
- * KEY_CONFLICT. body is the TLV of the job as proto/link_message.h lists it, without key and device tag. */
-KKT_API int kkt_submit(kkt_queue *queue, const kkt_key *key, enum kkt_job job, const uint8_t *body, size_t size, kkt_error *error);
-KKT_API int kkt_submit_receipt(kkt_queue *queue, const kkt_key *key, kkt_receipt *receipt, kkt_error *error);
-/* Several jobs in one durable commit: all or none. *failed_index (may be NULL) says which one is at fault. */
+/* Stores a job; on return it is on disk. QUEUE_STORE: it is not (error.text has SQLite's words).
+ * Same key and same content: KKT_OK, nothing new (a refused or cancelled one is armed again). Same
+ * key, other content: KEY_CONFLICT. body is the TLV of the job as proto/link_message.h lists it,
+ * without key and device tag. */
+KKT_API int kkt_submit(kkt_queue *queue, const kkt_key *key, enum kkt_job job, const uint8_t *body,
+                       size_t size, kkt_error *error);
+KKT_API int kkt_submit_receipt(kkt_queue *queue, const kkt_key *key, kkt_receipt *receipt,
+                               kkt_error *error);
+/* Several jobs in one durable commit: all or none. *failed_index (may be NULL) says which one is at
+ * fault. */
 typedef struct kkt_submission {
     kkt_key key;
     enum kkt_job job;
     const uint8_t *body;
     size_t size;
 } kkt_submission;
-KKT_API int kkt_submit_many(kkt_queue *queue, const kkt_submission *jobs, size_t count, size_t *failed_index, kkt_error *error);
-/* Takes a job back. IN_PROGRESS when it was sent already: only the board can tell what became of it. Taking back twice, or a refused one, is fine. */
+KKT_API int kkt_submit_many(kkt_queue *queue, const kkt_submission *jobs, size_t count,
+                            size_t *failed_index, kkt_error *error);
+/* Takes a job back. IN_PROGRESS when it was sent already: only the board can tell what became of
+ * it. Taking back twice, or a refused one, is fine. */
 KKT_API int kkt_cancel(kkt_queue *queue, const kkt_key *key, kkt_error *error);
 
-/* Works the queue off in order until it is empty (KKT_OK), until the device is lost (LINK_LOST: a reconnect failed, or three in a row brought no
- * answer), or timeout_ms has passed (OUTCOME_UNKNOWN); 0 = no limit. OTHER_DEVICE: all is done but jobs that were sent to another board and
- * wait for that one. While another process works the queue off, waits for it. */
+/* Works the queue off in order until it is empty (KKT_OK), until the device is lost (LINK_LOST: a
+ * reconnect failed, or three in a row brought no answer), or timeout_ms has passed
+ * (OUTCOME_UNKNOWN); 0 = no limit. OTHER_DEVICE: all is done but jobs that were sent to another
+ * board and wait for that one. While another process works the queue off, waits for it. */
 KKT_API int kkt_run(kkt_queue *queue, kkt *device, unsigned timeout_ms, kkt_error *error);
-/* Works the queue off (or lets the process that holds the lock do it) until this job is finished, and gives its result. KKT_OK: finished (look at result.state).
- * Reconnects as often as needed. OUTCOME_UNKNOWN or LINK_LOST: not finished in time; the job stays stored. OTHER_DEVICE: it was sent to another
- * board than this one. NOT_FOUND: no such key. timeout_ms 0 = no limit. device NULL: only waits for another process. */
-KKT_API int kkt_wait(kkt_queue *queue, kkt *device, const kkt_key *key, unsigned timeout_ms, kkt_result *result, kkt_error *error);
+/* Works the queue off (or lets the process that holds the lock do it) until this job is finished,
+ * and gives its result. KKT_OK: finished (look at result.state). Reconnects as often as needed.
+ * OUTCOME_UNKNOWN or LINK_LOST: not finished in time; the job stays stored. OTHER_DEVICE: it was
+ * sent to another board than this one. NOT_FOUND: no such key. timeout_ms 0 = no limit. device
+ * NULL: only waits for another process. */
+KKT_API int kkt_wait(kkt_queue *queue, kkt *device, const kkt_key *key, unsigned timeout_ms,
+                     kkt_result *result, kkt_error *error);
 /* What the queue file says now; sends nothing. */
 KKT_API int kkt_find(kkt_queue *queue, const kkt_key *key, kkt_result *result, kkt_error *error);
 /* What the board says about a key (NULL: its last job), whoever sent it. */
 KKT_API int kkt_ask_result(kkt *device, const kkt_key *key, kkt_result *result, kkt_error *error);
 
 typedef struct kkt_entry {
-    int64_t id;             /* order of submission */
-    int64_t stored_at;      /* unix seconds, host clock, UTC */
+    int64_t id;        /* order of submission */
+    int64_t stored_at; /* unix seconds, host clock, UTC */
     uint32_t attempts;
-    size_t size;            /* of the body */
+    size_t size; /* of the body */
     kkt_result result;
 } kkt_entry;
-/* Newest first when newest_first, else oldest first; unfinished only when unfinished_only. visit returns 0 to stop. */
+/* Newest first when newest_first, else oldest first; unfinished only when unfinished_only. visit
+ * returns 0 to stop. */
 typedef int (*kkt_visit)(void *user, const kkt_entry *entry);
-KKT_API int kkt_list(kkt_queue *queue, int unfinished_only, int newest_first, kkt_visit visit, void *user, kkt_error *error);
+KKT_API int kkt_list(kkt_queue *queue, int unfinished_only, int newest_first, kkt_visit visit,
+                     void *user, kkt_error *error);
 /* Body of a stored job; free with kkt_free. */
-KKT_API int kkt_job_body(kkt_queue *queue, const kkt_key *key, uint8_t **body, size_t *size, kkt_error *error);
-/* Marks as confirmed every done document that the board's operator queue no longer holds; sets *confirmed to how many became so. */
-KKT_API int kkt_update_confirmations(kkt_queue *queue, kkt *device, unsigned *confirmed, kkt_error *error);
-/* Counted since opening, for benches. queue_commits: synced commits of jobs and results (not the one that makes the file, nor the one that binds it to
- * its board). requests_sent includes queries and repetitions. Either handle may be NULL. */
+KKT_API int kkt_job_body(kkt_queue *queue, const kkt_key *key, uint8_t **body, size_t *size,
+                         kkt_error *error);
+/* Marks as confirmed every done document that the board's operator queue no longer holds; sets
+ * *confirmed to how many became so. */
+KKT_API int kkt_update_confirmations(kkt_queue *queue, kkt *device, unsigned *confirmed,
+                                     kkt_error *error);
+/* Counted since opening, for benches. queue_commits: synced commits of jobs and results (not the
+ * one that makes the file, nor the one that binds it to its board). requests_sent includes queries
+ * and repetitions. Either handle may be NULL. */
 typedef struct kkt_counters {
     uint64_t queue_commits, requests_sent, answers_received, bytes_sent, bytes_received, reconnects;
 } kkt_counters;
