@@ -207,7 +207,7 @@ static bool identity_load(struct posix_board *posix)
 {
     char text[1024];
     struct json_object *value;
-    if (posix_file_read(posix->dir_fd, IDENTITY_FILE, text, sizeof text) < 0)
+    if (!posix_file_text(posix->dir_fd, IDENTITY_FILE, text, sizeof text))
         return true;
     struct json_object *root = json_tokener_parse(text);
     if (json_object_object_get_ex(root, "format", &value) && json_object_get_int(value) == 1) {
@@ -296,7 +296,7 @@ static bool open_printer(struct posix_board *posix, const struct posix_board_opt
 {
     char path[4200];
     const struct print_head_options head = {
-        .directory = path,
+        .directory = getenv("NOPAPER") ? NULL : path,
         .columns = (uint8_t)posix->columns,
         .lines_per_second = options->unpaced     ? 0
                             : options->pace != 0 ? options->pace

@@ -1,6 +1,7 @@
 #include "board/posix/posix_clock.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
@@ -60,20 +61,20 @@ static int clock_save(const struct posix_clock *clock)
 bool posix_clock_open(struct posix_clock *clock, int dir_fd)
 {
     char text[48];
-    long long offset = 0;
+    char *end = NULL;
     memset(clock, 0, sizeof *clock);
     clock->dir_fd = dir_fd;
     clock->cached_utc_s = -1;
-    if (posix_file_read(dir_fd, CLOCK_FILE, text, sizeof text) < 0)
+    if (!posix_file_text(dir_fd, CLOCK_FILE, text, sizeof text))
         return true;
     if (strcmp(text, "unset\n") == 0) {
         clock->unset = true;
         return true;
     }
-    if (sscanf(text, "offset %lld", &offset) != 1)
+    if (strncmp(text, "offset ", 7) != 0)
         return false;
-    clock->offset_s = offset;
-    return true;
+    clock->offset_s = strtoll(text + 7, &end, 10);
+    return end != text + 7 && strcmp(end, "\n") == 0;
 }
 
 unix_s posix_clock_calendar(struct posix_clock *clock)

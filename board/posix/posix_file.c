@@ -51,23 +51,22 @@ static int open_sized(int dir_fd, const char *name, size_t *size)
     return fd;
 }
 
-int posix_file_read(int dir_fd, const char *name, char *out, size_t capacity)
+bool posix_file_text(int dir_fd, const char *name, char *out, size_t capacity)
 {
     size_t size;
     int fd = open_sized(dir_fd, name, &size);
     if (fd < 0)
-        return -1;
+        return false;
     bool whole = size < capacity && read_all(fd, out, size);
     close(fd);
-    if (!whole)
-        return -1;
-    out[size] = '\0';
-    return (int)size;
+    if (whole)
+        out[size] = '\0';
+    return whole;
 }
 
 bool posix_file_replace(int dir_fd, const char *name, const char *text, bool durable)
 {
-    char fresh[96];
+    char fresh[4200];
     if (snprintf(fresh, sizeof fresh, "%s.new", name) >= (int)sizeof fresh)
         return false;
     int fd = openat(dir_fd, fresh, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);

@@ -11,9 +11,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Text of a small file with a zero behind it. Its length; -1 when absent, unreadable or longer than
- * capacity - 1. */
-int posix_file_read(int dir_fd, const char *name, char *out, size_t capacity);
+/* Text of a small file with a zero behind it. False when absent, unreadable or longer than capacity
+ * - 1. */
+bool posix_file_text(int dir_fd, const char *name, char *out, size_t capacity);
 /* Replaces the file whole; durable: also safe from a power cut of the PC. False when the disk
  * refuses. */
 bool posix_file_replace(int dir_fd, const char *name, const char *text, bool durable);

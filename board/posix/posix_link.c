@@ -113,19 +113,24 @@ bool posix_link_pump(struct posix_link *link, uint64_t now_ms)
 
 static void name_peer(struct posix_link *link, int fd)
 {
-    struct sockaddr_storage peer;
+    union {
+        struct sockaddr any;
+        struct sockaddr_in v4;
+        struct sockaddr_in6 v6;
+        struct sockaddr_storage storage;
+    } peer;
     socklen_t size = sizeof peer;
     char host[INET6_ADDRSTRLEN] = "?";
-    unsigned port = 0;
-    if (getpeername(fd, (struct sockaddr *)&peer, &size) == 0) {
-        const struct sockaddr_in *v4 = (const struct sockaddr_in *)&peer;
-        const struct sockaddr_in6 *v6 = (const struct sockaddr_in6 *)&peer;
-        bool is_v6 = peer.ss_family == AF_INET6;
-        inet_ntop(peer.ss_family, is_v6 ? (const void *)&v6->sin6_addr : &v4->sin_addr, host,
-                  sizeof host);
-        port = ntohs(is_v6 ? v6->sin6_port : v4->sin_port);
+    memset(&peer, 0, sizeof peer);
+    if (getpeername(fd, &peer.any, &size) != 0) {
+        snprintf(link->peer, sizeof link->peer, "?");
+        return;
     }
-    snprintf(link->peer, sizeof link->peer, "%s:%u", host, port);
+    bool is_v6 = peer.any.sa_family == AF_INET6;
+    const void *address = is_v6 ? (const void *)&peer.v6.sin6_addr : &peer.v4.sin_addr;
+    inet_ntop(peer.any.sa_family, address, host, sizeof host);
+    snprintf(link->peer, sizeof link->peer, "%s:%u", host,
+             ntohs(is_v6 ? peer.v6.sin6_port : peer.v4.sin_port));
 }
 
 bool posix_link_accept(struct posix_link *link)

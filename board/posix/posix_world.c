@@ -17,17 +17,17 @@ void posix_world_open(struct posix_world *world, int dir_fd)
     char *rest = NULL;
     memset(world, 0, sizeof *world);
     world->dir_fd = dir_fd;
-    if (posix_file_read(dir_fd, WORLD_FILE, text, sizeof text) < 0)
+    if (!posix_file_text(dir_fd, WORLD_FILE, text, sizeof text))
         return;
     for (char *line = strtok_r(text, "\n", &rest); line != NULL;
          line = strtok_r(NULL, "\n", &rest)) {
-        char name[32];
-        unsigned value;
-        if (sscanf(line, "%31s %u", name, &value) != 2 || value > 2)
+        char *value = strchr(line, ' ');
+        if (value == NULL || value[1] < '0' || value[1] > '2' || value[2] != '\0')
             continue;
+        *value = '\0';
         for (unsigned i = 0; i < WORLD_FACTS; i++)
-            if (strcmp(name, fact_names[i]) == 0)
-                world->facts[i] = (uint8_t)value;
+            if (strcmp(line, fact_names[i]) == 0)
+                world->facts[i] = (uint8_t)(value[1] - '0');
     }
 }
 

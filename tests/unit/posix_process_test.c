@@ -64,7 +64,7 @@ static void start(struct fixture *fixture)
     if (fixture->board == 0)
         _exit(posix_run(&options));
     for (unsigned i = 0; i < 1000; i++) {
-        if (posix_file_read(AT_FDCWD, fixture->port_file, text, sizeof text) > 0) {
+        if (posix_file_text(AT_FDCWD, fixture->port_file, text, sizeof text)) {
             fixture->port = (uint16_t)atoi(text);
             return;
         }
