@@ -6,6 +6,7 @@
 
 #define READ_TRIES 3u
 #define CHUNK      128u
+#define VERIFY_BYTES 32u /* parts with small pages are read back in stretches of this size */
 
 static const uint8_t erase_mark[4] = {'E', 'R', 'S', 'D'};
 static const uint8_t format_mark[4] = {'F', 'R', 'M', 'T'};
@@ -63,6 +64,7 @@ bool flash_program(struct journal *journal, uint32_t address, uint8_t *data, siz
 {
     const struct board *board = journal->board;
     uint32_t page = board->flash.page_size;
+    size_t verified = 0;
     for (size_t done = 0; done < size;) {
         uint32_t at = address + (uint32_t)done;
         size_t part = page - at % page;
@@ -74,8 +76,13 @@ bool flash_program(struct journal *journal, uint32_t address, uint8_t *data, siz
         (void)board->flash.program(board->context, at, data + done, part);
         invert(journal, data + done, part);
         done += part;
+        if (done - verified < VERIFY_BYTES && done < size)
+            continue;
+        if (!flash_holds(journal, address + (uint32_t)verified, data + verified, done - verified))
+            return false;
+        verified = done;
     }
-    return flash_holds(journal, address, data, size);
+    return true;
 }
 
 bool flash_can_take(struct journal *journal, uint32_t address, const uint8_t *data, size_t size)

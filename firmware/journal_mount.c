@@ -9,6 +9,7 @@
 #define SECTOR_BYTES_MIN    1024u
 #define SECTOR_BYTES_MAX    262144u
 #define RING_MIN            16u
+#define ROTTEN_BITS_MAX     8u
 
 _Static_assert(SECTOR_BYTES_MAX / RECORD_ALIGN <= UINT16_MAX + 1, "a zone's start has 16 bits");
 
@@ -157,6 +158,36 @@ static void adopt_next(struct journal *journal)
         (void)flash_program(journal, address, wanted, sizeof(wanted));
 }
 
+static uint32_t bits_set(uint8_t byte)
+{
+    uint32_t count = 0;
+    for (; byte != 0; byte &= (uint8_t)(byte - 1))
+        count++;
+    return count;
+}
+
+/* The oldest sector may have a rotten header: known by its place and checkpoint, and by differing from what it should be in few
+ * bits, where a condemned one has none left. */
+static void adopt_oldest(struct journal *journal)
+{
+    struct place place = place_back(journal, journal->used_sectors, 0);
+    struct record_header checkpoint;
+    uint8_t present[SECTOR_HEADER_BODY];
+    uint8_t wanted[SECTOR_HEADER_BODY];
+    uint32_t address = place_address(journal, place.sector, 4);
+    if (journal->used_sectors + journal->ahead_distance >= journal->sectors ||
+        sector_header_get(journal, place.sector).class != SECTOR_JUNK ||
+        !flash_read(journal, address, present, sizeof(present)) ||
+        !checkpoint_is_whole(journal, place, &checkpoint))
+        return;
+    sector_header_put(journal, place.generation, checkpoint.sequence, wanted);
+    uint32_t differing = 0;
+    for (uint32_t i = 0; i < sizeof(wanted); i++)
+        differing += bits_set(present[i] ^ wanted[i]);
+    if (differing <= ROTTEN_BITS_MAX)
+        journal->used_sectors++;
+}
+
 static void replay_sector(struct journal *journal, uint32_t back, journal_replay replay,
                           struct scan *scan)
 {
@@ -250,6 +281,9 @@ static uint16_t open_log(struct journal *journal, const struct survey *survey,
     count_ahead(journal);
     if (journal->used_sectors > journal->sectors - journal->ahead_distance)
         journal->used_sectors = journal->sectors - journal->ahead_distance;
+    adopt_oldest(journal);
+    if (journal->read_failed)
+        return ERROR_JOURNAL_FAULT;
     if (survey->formatting)
         (void)flash_zero(journal, place_address(journal, survey->formatting_sector, 0),
                          JOURNAL_SECTOR_HEADER_BYTES);

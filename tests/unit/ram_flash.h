@@ -58,7 +58,8 @@ struct ram_flash {
 
     uint64_t fault_at; /* as cut_at */
     enum ram_fault fault;
-    uint32_t reads_to_fail; /* the next so many reads report an error */
+    uint32_t reads_to_fail;    /* the next so many reads report an error */
+    uint64_t fail_reads_after; /* from the n-th next read on all report an error; 0: never */
     bool has_bad_sector;
     uint32_t bad_sector; /* never erases */
 
@@ -114,6 +115,7 @@ static inline void ram_flash_copy(struct ram_flash *copy, const struct ram_flash
     copy->dead = false;
     copy->cut_at = copy->fault_at = 0;
     copy->reads_to_fail = 0;
+    copy->fail_reads_after = 0;
     copy->before = NULL;
     memcpy(bytes, flash->bytes, flash->size);
     memcpy(weak, flash->weak, flash->size);
@@ -202,8 +204,10 @@ static inline int ram_flash_read(void *context, uint32_t address, void *data, si
         return -1;
     flash->reads++;
     flash->read_bytes += size;
-    if (flash->reads_to_fail > 0) {
-        flash->reads_to_fail--;
+    if (flash->fail_reads_after > 1) {
+        flash->fail_reads_after--;
+    } else if (flash->reads_to_fail > 0 || flash->fail_reads_after == 1) {
+        flash->reads_to_fail -= flash->reads_to_fail > 0 ? 1u : 0u;
         memset(out, 0xA5, size);
         return -1;
     }
