@@ -260,8 +260,14 @@ static int queue_cancel(struct cli *cli, const kkt_key *key)
 {
     kkt_result result;
     kkt_error error;
-    if (kkt_cancel(cli->queue, key, &error) != KKT_OK ||
-        kkt_find(cli->queue, key, &result, &error) != KKT_OK)
+    memset(&result, 0, sizeof result);
+    if (kkt_find(cli->queue, key, &result, &error) != KKT_OK)
+        return cli_fail(cli, &error);
+    if (kkt_cancel(cli->queue, key, &error) != KKT_OK) {
+        int code = cli_fail(cli, &error);
+        return result.state == KKT_JOB_DONE ? CLI_REFUSED : code;
+    }
+    if (kkt_find(cli->queue, key, &result, &error) != KKT_OK)
         return cli_fail(cli, &error);
     verb_print_result(cli, &result);
     return CLI_DONE;

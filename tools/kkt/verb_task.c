@@ -57,6 +57,9 @@ static int know_environment(struct cli *cli, struct task_environment *environmen
     }
     if (cli_exit_code(error->code) == CLI_UNKNOWN && board_note_read(cli->queue_path, environment))
         return CLI_DONE;
+    snprintf(error->cure, sizeof error->cure,
+             "check cable and power, then send the request again: nothing was stored, because the "
+             "document format of this board is not known yet");
     return refuse_all(cli, error);
 }
 
