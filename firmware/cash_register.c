@@ -79,13 +79,14 @@ uint16_t cash_register_block_reason(const struct cash_register *reg)
 /* ---- Records -----------------------------------------------------------------------------------
  */
 
-/* Appends, makes durable, applies. On failure reg->why is set and flash is taken for broken when
- * the record was to end a job. */
-bool register_append(struct cash_register *reg, uint8_t type, const uint8_t *payload, size_t size)
+/* Appends, makes durable when asked to, applies. On failure reg->why is set; flash that cannot end
+ * a job is not used any more. */
+static bool append_record(struct cash_register *reg, uint8_t type, const uint8_t *payload,
+                          size_t size, bool sync)
 {
     struct journal_record record;
     uint16_t error = journal_append(reg->journal, type, payload, size, &record);
-    if (error == ERROR_NONE)
+    if (error == ERROR_NONE && sync)
         error = journal_sync(reg->journal);
     if (error == ERROR_NONE) {
         register_state_apply(&reg->state, &record, payload);
@@ -98,6 +99,11 @@ bool register_append(struct cash_register *reg, uint8_t type, const uint8_t *pay
                        "journal: cannot write the end of a job, stopped: ", error);
     }
     return false;
+}
+
+bool register_append(struct cash_register *reg, uint8_t type, const uint8_t *payload, size_t size)
+{
+    return append_record(reg, type, payload, size, true);
 }
 
 static bool write_intent(struct cash_register *reg)
@@ -170,7 +176,11 @@ static bool write_done(struct cash_register *reg, const struct link_result *resu
     byte_writer_init(&writer, payload, sizeof(payload));
     job_done_put(&writer, &done);
     assert(byte_writer_ok(&writer));
-    return register_append(reg, JOURNAL_DONE, payload, writer.length);
+    /* A receipt is already durable twice over: its INTENT here and its document in the FN, from
+     * which a boot makes this very record again. Nothing is appended after it unsynced but records
+     * about paper, and the next INTENT syncs it. So on flash that buffers (a file) the answer need
+     * not wait for it; on NOR it is durable as soon as it is programmed. */
+    return append_record(reg, JOURNAL_DONE, payload, writer.length, result->job != LINK_RECEIPT);
 }
 
 static void answer_unknown(struct cash_register *reg)

@@ -75,7 +75,7 @@ static void take_effect(struct byte_reader *reader, struct job_effect *effect)
     uint8_t present = (uint8_t)take(reader, 1);
     effect->drawer = (present & 0x80u) != 0;
     for (unsigned i = 0; i < PAYMENT_COUNT; i++)
-        effect->paid_kop[i] = (present >> i & 1u) != 0 ? take(reader, U40) : 0;
+        effect->paid_kop[i] = (((unsigned)present >> i) & 1u) != 0 ? take(reader, U40) : 0;
     effect->slip_form = (uint16_t)take(reader, 2);
     effect->slip_marks = (uint8_t)take(reader, 1);
 }
