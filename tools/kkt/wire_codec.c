@@ -191,6 +191,34 @@ static uint16_t session_crc(const uint8_t *message, size_t size, uint16_t flags)
     return 0;
 }
 
+/* Text; a damaged one as "fnNumberRaw". */
+static void add_fn_number(struct json_object *object, const uint8_t number[16])
+{
+    for (unsigned i = 0; i < 16; i++) {
+        if (number[i] < 0x20 || number[i] > 0x7E) {
+            wire_add_hex(object, "fnNumberRaw", number, 16);
+            return;
+        }
+    }
+    json_object_object_add(object, "fnNumber", json_object_new_string_len((const char *)number, 16));
+}
+
+static bool get_fn_number(struct json_object *object, const char *path, uint8_t out[16],
+                          kkt_error *error)
+{
+    struct json_object *text = NULL;
+    if (json_object_object_get_ex(object, "fnNumberRaw", NULL))
+        return wire_get_bytes(object, path, "fnNumberRaw", out, 16, error);
+    json_object_object_get_ex(object, "fnNumber", &text);
+    if (!json_object_is_type(text, json_type_string) || json_object_get_string_len(text) > 16) {
+        field_error(error, ERROR_FIELD_VALUE, 0, 0, path, "fnNumber has at most 16 characters");
+        return false;
+    }
+    memset(out, ' ', 16);
+    memcpy(out, json_object_get_string(text), (size_t)json_object_get_string_len(text));
+    return true;
+}
+
 static size_t ofd_unit(const uint8_t *bytes, size_t size, size_t base, struct json_object **out,
                        kkt_error *error)
 {
@@ -205,8 +233,7 @@ static size_t ofd_unit(const uint8_t *bytes, size_t size, size_t base, struct js
     struct json_object *object = json_object_new_object(), *container = NULL;
     wire_add_hex(object, "sVersion", bytes + 4, 2);
     wire_add_hex(object, "protocol", bytes + 6, 2);
-    json_object_object_add(object, "fnNumber",
-                           json_object_new_string_len((const char *)bytes + 8, 16));
+    add_fn_number(object, bytes + 8);
     json_object_object_add(object, "size", json_object_new_int((int)body));
     add_u16(object, "flags", flags);
     add_crc(object, "crc", get_u16le(bytes + 28), session_crc(bytes, whole, flags));
@@ -233,13 +260,8 @@ static bool ofd_put(struct json_object *object, const char *path, struct byte_wr
         !wire_get_bytes(object, path, "flags", flag_bytes, 2, error))
         return false;
     uint16_t flags = get_u16be(flag_bytes), crc;
-    json_object_object_get_ex(object, "fnNumber", &part);
-    if (!json_object_is_type(part, json_type_string) || json_object_get_string_len(part) > 16) {
-        field_error(error, ERROR_FIELD_VALUE, 0, 0, path, "fnNumber has at most 16 characters");
+    if (!get_fn_number(object, path, head + 8, error))
         return false;
-    }
-    memset(head + 8, ' ', 16);
-    memcpy(head + 8, json_object_get_string(part), (size_t)json_object_get_string_len(part));
     size_t start = writer->length;
     put_bytes(writer, head, sizeof head);
     snprintf(step, sizeof step, "%s.container", path);
