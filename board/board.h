@@ -65,6 +65,7 @@ struct board {
     void *context;
     const char *serial; /* factory number, 1..20 ASCII characters, constant */
     const char *model;  /* up to 48 */
+    uint8_t columns;    /* characters a line of this board's paper holds: 32, 42 or 48; a setting overrides it. 0: 48 */
     struct board_flash flash;
 
     /* Byte streams. read: bytes read (> 0), 0 nothing, < 0 nobody is there. write: bytes taken. A new peer on

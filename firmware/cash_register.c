@@ -341,7 +341,7 @@ static void begin_document(struct cash_register *reg)
         return;
     }
     register_fn_compose(reg);
-    if (!write_intent(reg)) {
+    if (!register_fn_fits(reg) || !write_intent(reg)) {
         register_job_refused(reg);
         return;
     }
@@ -628,7 +628,6 @@ static void report_confirmation(struct cash_register *reg)
     byte_writer_init(&writer, body, sizeof(body));
     tlv_put_u32(&writer, TAG_DOCUMENT_NUMBER, document);
     link_server_event(reg->link, LINK_EVENT_CONFIRMED, body, writer.length);
-    register_trace(reg, TRACE_INFO, "operator: confirmed document ", document);
 }
 
 static bool phase_step(struct cash_register *reg)

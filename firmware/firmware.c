@@ -4,8 +4,7 @@
 
 #include "firmware/register_internal.h"
 
-#define SETTINGS_SECTORS 4u
-#define IDLE_SLEEP_MS    20u
+#define IDLE_SLEEP_MS 20u
 
 static void replay(void *user, const struct journal_record *record, const uint8_t *payload)
 {
@@ -33,18 +32,9 @@ static uint16_t mount(struct firmware *firmware)
 
 static uint8_t columns_set(const struct firmware *firmware)
 {
-    struct tlv tlv;
-    uint8_t columns = 0;
-    if (settings_find(&firmware->settings, TAG_SETTING_COLUMNS, &tlv))
-        (void)tlv_get_u8(&tlv, &columns);
-    return columns == 0 ? 48 : columns;
-}
-
-static void copy_text(char *out, size_t capacity, const struct tlv *tlv)
-{
-    size_t length = tlv->length < capacity ? tlv->length : capacity - 1;
-    memcpy(out, tlv->value, length);
-    out[length] = '\0';
+    uint8_t columns =
+        settings_u8(&firmware->settings, TAG_SETTING_COLUMNS, firmware->board->columns);
+    return columns == 0 ? LIMIT_PAPER_COLUMNS_MAX : columns;
 }
 
 /* Passes settings on to those who hold copies. */
@@ -52,26 +42,19 @@ static void spread_settings(struct firmware *firmware)
 {
     struct ofd_settings *ofd = &firmware->ofd_settings;
     const struct settings *settings = &firmware->settings;
-    struct tlv tlv;
-    uint8_t flag = 0;
+    struct tlv ca;
     memset(ofd, 0, sizeof(*ofd));
-    if (settings_find(settings, TAG_SETTING_OFD_HOST, &tlv))
-        copy_text(ofd->host, sizeof(ofd->host), &tlv);
-    if (settings_find(settings, TAG_SETTING_OFD_PORT, &tlv))
-        (void)tlv_get_u16(&tlv, &ofd->port);
-    if (settings_find(settings, TAG_SETTING_OFD_TLS, &tlv))
-        ofd->tls = tlv_get_u8(&tlv, &flag) && flag != 0;
-    if (settings_find(settings, TAG_SETTING_OFD_CA, &tlv)) {
-        ofd->ca = tlv.value;
-        ofd->ca_size = tlv.length;
+    (void)settings_string(settings, TAG_SETTING_OFD_HOST, ofd->host, sizeof(ofd->host));
+    ofd->port = settings_u16(settings, TAG_SETTING_OFD_PORT, 0);
+    ofd->tls = settings_u8(settings, TAG_SETTING_OFD_TLS, 0) != 0;
+    if (settings_find(settings, TAG_SETTING_OFD_CA, &ca)) {
+        ofd->ca = ca.value;
+        ofd->ca_size = ca.length;
     }
-    if (settings_find(settings, TAG_SETTING_OFD_RETRY_S, &tlv))
-        (void)tlv_get_u16(&tlv, &ofd->retry_max_s);
-    uint8_t autonomous = 0;
-    if (settings_find(settings, TAG_AUTONOMOUS_MODE, &tlv))
-        (void)tlv_get_u8(&tlv, &autonomous);
+    ofd->retry_max_s = settings_u16(settings, TAG_SETTING_OFD_RETRY_S, 0);
+    bool autonomous = settings_u8(settings, TAG_AUTONOMOUS_MODE, 0) != 0;
     ofd->ffd = cash_register_ffd(&firmware->cash_register);
-    ofd->enabled = autonomous == 0 && cash_register_registered(&firmware->cash_register);
+    ofd->enabled = !autonomous && cash_register_registered(&firmware->cash_register);
     firmware->printer.columns = columns_set(firmware);
     ofd_client_restart(&firmware->ofd);
 }

@@ -11,6 +11,7 @@
 #define LIMIT_SETTINGS_BYTES 3584u           /* registration and settings, one TLV list */
 #define LIMIT_JOURNAL_RECORD_BYTES 3840u     /* payload of one journal record */
 #define LIMIT_SLIP_BODY_BYTES 3072u          /* non-fiscal text, slip-before and slip-after kept in the journal */
+#define SETTINGS_SECTORS             4u /* of flash, from address 0; the job journal has the rest */
 #define LIMIT_PAPER_COLUMNS_MAX 48u
 
 #define FN_ANSWER_TIMEOUT_MS 3000u      /* then ENQ */

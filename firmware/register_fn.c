@@ -128,6 +128,19 @@ void register_fn_compose(struct cash_register *reg)
     reg->feed_offset = 0;
 }
 
+bool register_fn_fits(struct cash_register *reg)
+{
+    struct tlv_reader reader;
+    struct tlv tlv;
+    size_t size = reg->added_size;
+    tlv_reader_init(&reader, reg->job.body, reg->job.size);
+    while (tlv_next(&reader, &tlv) == 1)
+        size += stays_off_fn(reg, tlv.tag) ? 0 : TLV_HEADER_SIZE + (size_t)tlv.length;
+    if (size <= RECEIPT_TLV_MAX)
+        return true;
+    return register_refuse(reg, ERROR_TOO_LARGE, 0, RECEIPT_TLV_MAX);
+}
+
 /* ---- Commands -------------------------------------------------------------------------------- */
 
 static size_t put_now(const struct cash_register *reg, uint8_t *data)

@@ -19,6 +19,8 @@ bool register_printing_wanted(const struct cash_register *reg);
 
 /* register_fn.c: the FN's side of a fiscal job. */
 void register_fn_compose(struct cash_register *reg); /* board-made tags into reg->added */
+/* Does the document with what the register added still fit into the FN? False: reg->why is set. */
+bool register_fn_fits(struct cash_register *reg);
 uint8_t register_fn_begin(struct cash_register *reg, uint8_t *data, size_t *size);
 uint8_t register_fn_form(struct cash_register *reg, uint8_t *data, size_t *size);
 /* Next 07h block into reg->chunk; its size, 0 when all is sent, -1 when one element is larger than

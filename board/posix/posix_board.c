@@ -153,6 +153,7 @@ static void fill_interface(struct posix_board *posix)
         .context = posix,
         .serial = posix->serial,
         .model = "OpenKKT on a PC",
+        .columns = (uint8_t)posix->columns,
         .flash = {.size = posix->flash.size,
                   .sector_size = POSIX_FLASH_SECTOR_SIZE,
                   .page_size = POSIX_FLASH_PAGE_SIZE,
