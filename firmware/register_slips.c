@@ -50,17 +50,40 @@ void register_put_totals(const struct cash_register *reg, struct byte_writer *wr
     }
 }
 
+/* A receipt is printed from RAM; what the journal keeps of its text is for printing it again, and a
+ * text too long for that must not stop a receipt. */
+static void put_text_tag(const struct cash_register *reg, struct byte_writer *writer,
+                         const struct tlv *tlv)
+{
+    size_t room = writer->capacity - writer->length;
+    if (reg->job.code == LINK_RECEIPT && room < 2 * TLV_HEADER_SIZE + 2u + tlv->length)
+        return;
+    tlv_put_bytes(writer, tlv->tag, tlv->value, tlv->length);
+}
+
 static void put_body_tags(const struct cash_register *reg, struct byte_writer *writer)
 {
-    static const uint16_t tags[] = {TAG_SLIP_BEFORE, TAG_SLIP_AFTER, TAG_SLIP_ITEM_TEXT,
-                                    TAG_CASH_TENDERED};
+    static const uint16_t tags[] = {TAG_SLIP_BEFORE, TAG_SLIP_AFTER, TAG_CASH_TENDERED};
     struct tlv_reader reader;
     struct tlv tlv;
     tlv_reader_init(&reader, reg->job.body, reg->job.size);
     while (tlv_next(&reader, &tlv) == 1) {
         for (unsigned i = 0; i < sizeof(tags) / sizeof(tags[0]); i++) {
             if (tlv.tag == tags[i])
-                tlv_put_bytes(writer, tlv.tag, tlv.value, tlv.length);
+                put_text_tag(reg, writer, &tlv);
+        }
+    }
+    /* Text under an item, each behind the number of its item: the FN keeps items, not what stands
+     * between them. */
+    uint16_t items = 0;
+    tlv_reader_init(&reader, reg->job.body, reg->job.size);
+    while (tlv_next(&reader, &tlv) == 1) {
+        if (tlv.tag == TAG_ITEM)
+            items++;
+        if (tlv.tag == TAG_SLIP_ITEM_TEXT &&
+            writer->capacity - writer->length >= 2 * TLV_HEADER_SIZE + 2u + tlv.length) {
+            tlv_put_u16(writer, TAG_SLIP_AFTER_ITEM, items);
+            put_text_tag(reg, writer, &tlv);
         }
     }
 }
@@ -234,16 +257,48 @@ static void forget_slip(struct cash_register *reg, uint32_t id)
         register_state_apply(&reg->state, &record, payload);
 }
 
+/* Cuts a document read back at its items and puts between them what the journal kept of the text
+ * under items. */
+static size_t interleave(const struct printer_part *document, const struct printer_part *text,
+                         struct printer_part parts[DOCUMENT_PARTS])
+{
+    struct tlv_reader items, texts;
+    struct tlv item, line;
+    size_t used = 0, cut = 0, plain = text->size;
+    uint16_t count = 0, wanted = 0;
+    tlv_reader_init(&items, document->tlv, document->size);
+    tlv_reader_init(&texts, text->tlv, text->size);
+    for (size_t at = 0; tlv_next(&texts, &line) == 1; at = texts.offset) {
+        if (line.tag == TAG_SLIP_AFTER_ITEM) {
+            (void)tlv_get_u16(&line, &wanted);
+            plain = at < plain ? at : plain;
+        }
+        if (line.tag != TAG_SLIP_ITEM_TEXT || used + 4 > DOCUMENT_PARTS)
+            continue;
+        while (count < wanted && tlv_next(&items, &item) == 1)
+            count = (uint16_t)(count + (item.tag == TAG_ITEM));
+        if (items.offset > cut)
+            parts[used++] = (struct printer_part){document->tlv + cut, items.offset - cut};
+        cut = items.offset;
+        parts[used++] = (struct printer_part){text->tlv + at, texts.offset - at};
+    }
+    parts[used++] = (struct printer_part){document->tlv + cut, document->size - cut};
+    parts[used++] = (struct printer_part){text->tlv, plain};
+    return used;
+}
+
 /* The document is in link->message: queue it. */
 void register_slips_loaded(struct cash_register *reg)
 {
     struct owed_slip *slip = first_unqueued(reg);
     if (slip != NULL && slip->document == reg->read_document) {
-        struct printer_part parts[2] = {{reg->link->message, reg->read_size}};
-        if (!read_text(reg, slip, reg->chunk, sizeof(reg->chunk), &parts[1]))
-            parts[1].size = 0;
+        const struct printer_part document = {reg->link->message, reg->read_size};
+        struct printer_part text, parts[DOCUMENT_PARTS];
+        if (!read_text(reg, slip, reg->chunk, sizeof(reg->chunk), &text))
+            text.size = 0;
         uint16_t form = (slip->marks & SLIP_MARK_COPY) != 0 ? reg->read_form : slip->form;
-        slip->queued = queue_slip(reg, slip, form, parts, 2);
+        size_t count = interleave(&document, &text, parts);
+        slip->queued = queue_slip(reg, slip, form, parts, count);
         if (!slip->queued) /* a large one waits until paper has caught up */
             reg->retry_at = reg->now.mono + FN_RETRY_MS;
     }

@@ -448,6 +448,54 @@ static void test_paper_out_in_a_slip(void **state)
     }
 }
 
+/* Text under the first of two items stands there too when the slip is read back from FN and
+ * journal. */
+static void test_text_under_an_item_survives(void **state)
+{
+    (void)state;
+    char path[160], text[4096];
+    world_create(&world, true);
+    world_ready(&world, FFD_1_05);
+    world_run(&world, 2000);
+    size_t size = world_receipt(body, sizeof(body), SETTLEMENT_SALE, 2, 1000);
+    struct tlv_reader reader;
+    struct tlv tlv;
+    tlv_reader_init(&reader, body, size);
+    do {
+        assert_int_equal(tlv_next(&reader, &tlv), 1);
+    } while (tlv.tag != TAG_ITEM);
+    uint8_t line[64];
+    struct byte_writer writer;
+    byte_writer_init(&writer, line, sizeof(line));
+    size_t mark = tlv_begin(&writer, TAG_SLIP_ITEM_TEXT);
+    tlv_put_u8(&writer, TAG_SLIP_STYLE, 0);
+    put_text(&writer, TAG_SLIP_STRING, "DISCOUNT 15.00");
+    tlv_end(&writer, mark);
+    memmove(body + reader.offset + writer.length, body + reader.offset, size - reader.offset);
+    memcpy(body + reader.offset, line, writer.length);
+    print_head_set_paper_out_after(world.head, 12);
+    world_must(world_job(&world, LINK_RECEIPT, 1, body, size + writer.length));
+    world_run(&world, 2000);
+    assert_int_equal(world_power_on(&world),
+                     ERROR_NONE); /* RAM is gone: the slip must be read back */
+    print_head_set_paper(world.head, PRINT_HEAD_PAPER_IN);
+    world_run(&world, 5000);
+    assert_int_equal(world_status(&world, TAG_SLIPS_OWED), 0);
+    print_head_wait_pictures(world.head);
+    snprintf(path, sizeof(path), "%s/paper/%06u.txt", world.folder,
+             (unsigned)print_head_last_slip(world.head));
+    FILE *file = fopen(path, "r");
+    assert_non_null(file);
+    text[fread(text, 1, sizeof(text) - 1, file)] = '\0';
+    fclose(file);
+    const char *discount = strstr(text, "DISCOUNT 15.00");
+    assert_non_null(discount);
+    assert_null(strstr(discount + 1, "DISCOUNT"));
+    const char *first = strstr(text, "an item"), *second = strstr(first + 1, "an item");
+    assert_true(first < discount && discount < second);
+    world_destroy(&world);
+}
+
 /* Garbage before, between and after requests: each whole request is answered, and silence ends. */
 static void test_garbage_on_the_link(void **state)
 {
@@ -484,6 +532,7 @@ int main(void)
         cmocka_unit_test(test_cut_in_recovery),
         cmocka_unit_test(test_fn_faults),
         cmocka_unit_test(test_paper_out_in_a_slip),
+        cmocka_unit_test(test_text_under_an_item_survives),
         cmocka_unit_test(test_garbage_on_the_link),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
