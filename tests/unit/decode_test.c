@@ -1,4 +1,5 @@
-/* decode and encode: every worked example and random bytes come back byte for byte; edits and damage do what DECODE.md says. */
+/* decode and encode: every worked example and random bytes come back byte for byte; edits and
+ * damage do what DECODE.md says. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -128,7 +129,8 @@ static void a_message_is_told_in_full(void **state)
     struct json_object *object = decode(bytes, size, WIRE_AUTO);
     struct json_object *container = member(item(object, 0), "container");
     struct json_object *document = member(container, "document");
-    assert_string_equal(json_object_get_string(member(item(object, 0), "fnNumber")), "9999078900005488");
+    assert_string_equal(json_object_get_string(member(item(object, 0), "fnNumber")),
+                        "9999078900005488");
     assert_string_equal(json_object_get_string(member(container, "crc")), "1121");
     assert_int_equal(json_object_get_int(member(container, "documentNumber")), 2);
     assert_string_equal(json_object_get_string(member(document, "name")), form_name(2));
@@ -137,10 +139,11 @@ static void a_message_is_told_in_full(void **state)
     assert_int_equal(json_object_get_int(member(cashier, "tag")), 1021);
     assert_string_equal(json_object_get_string(member(cashier, "value")), "Иванов И.И.");
     assert_string_equal(json_object_get_string(member(cashier, "raw")), "88A2A0ADAEA220882E882E");
+    assert_string_equal(json_object_get_string(member(json_object_array_get_idx(list, 4), "value")),
+                        "2017-03-03T11:40:00");
     assert_string_equal(
-        json_object_get_string(member(json_object_array_get_idx(list, 4), "value")), "2017-03-03T11:40:00");
-    assert_string_equal(
-        json_object_get_string(member(json_object_array_get_idx(list, 5), "printed")), "2864434397");
+        json_object_get_string(member(json_object_array_get_idx(list, 5), "printed")),
+        "2864434397");
     json_object_put(object);
     free(bytes);
 }
@@ -192,23 +195,28 @@ static void assert_encodes(const char *text, const uint8_t *bytes, size_t size)
 
 static void values_alone_are_enough(void **state)
 {
-    static const uint8_t inn[] = {0xFA, 0x03, 12, 0, '7', '7', '0', '2', '2', '0', '3', '2', '7', '6', ' ', ' '};
+    static const uint8_t inn[] = {0xFA, 0x03, 12,  0,   '7', '7', '0', '2',
+                                  '2',  '0',  '3', '2', '7', '6', ' ', ' '};
     static const uint8_t quantity[] = {0xFF, 0x03, 3, 0, 3, 0xC5, 0x01};
     static const uint8_t long_sum[] = {0xFC, 0x03, 3, 0, 5, 0, 0};
     static const uint8_t short_sum[] = {0xFC, 0x03, 1, 0, 6};
     static const uint8_t unknown[] = {0x39, 0x30, 2, 0, 0xAB, 0xCD};
     (void)state;
-    assert_encodes("{\"kind\": \"tlv\", \"items\": [{\"name\": \"userInn\", \"value\": \"7702203276\"}]}", inn,
-                   sizeof inn);
+    assert_encodes(
+        "{\"kind\": \"tlv\", \"items\": [{\"name\": \"userInn\", \"value\": \"7702203276\"}]}", inn,
+        sizeof inn);
     assert_encodes("{\"kind\": \"tlv\", \"items\": [{\"tag\": 1023, \"value\": 0.453}]}", quantity,
                    sizeof quantity);
     /* raw says how, as long as it means the value; an edited value is written the shortest way. */
-    assert_encodes("{\"kind\": \"tlv\", \"items\": [{\"tag\": 1020, \"value\": 5, \"raw\": \"05 00 00\"}]}",
-                   long_sum, sizeof long_sum);
-    assert_encodes("{\"kind\": \"tlv\", \"items\": [{\"tag\": 1020, \"value\": 6, \"raw\": \"05 00 00\"}]}",
-                   short_sum, sizeof short_sum);
-    assert_encodes("{\"kind\": \"tlv\", \"items\": [{\"tag\": 12345, \"name\": null, \"raw\": \"abcd\"}]}", unknown,
-                   sizeof unknown);
+    assert_encodes(
+        "{\"kind\": \"tlv\", \"items\": [{\"tag\": 1020, \"value\": 5, \"raw\": \"05 00 00\"}]}",
+        long_sum, sizeof long_sum);
+    assert_encodes(
+        "{\"kind\": \"tlv\", \"items\": [{\"tag\": 1020, \"value\": 6, \"raw\": \"05 00 00\"}]}",
+        short_sum, sizeof short_sum);
+    assert_encodes(
+        "{\"kind\": \"tlv\", \"items\": [{\"tag\": 12345, \"name\": null, \"raw\": \"abcd\"}]}",
+        unknown, sizeof unknown);
 }
 
 static void wrong_json_is_refused_with_its_place(void **state)
@@ -220,14 +228,16 @@ static void wrong_json_is_refused_with_its_place(void **state)
         {"{\"kind\": \"auto\", \"items\": []}", "kind"},
         {"[]", "kind"},
         {"{\"kind\": \"tlv\", \"items\": [5]}", "items[0]"},
-        {"{\"kind\": \"tlv\", \"items\": [{\"name\": \"nonsense\", \"value\": 1}]}", "items[0].tag"},
+        {"{\"kind\": \"tlv\", \"items\": [{\"name\": \"nonsense\", \"value\": 1}]}",
+         "items[0].tag"},
         {"{\"kind\": \"tlv\", \"items\": [{\"tag\": 1020}]}", "items[0].value"},
         {"{\"kind\": \"tlv\", \"items\": [{\"tag\": 1054, \"value\": 256}]}", "items[0].value"},
         {"{\"kind\": \"tlv\", \"items\": [{\"tag\": 1020, \"value\": \"5\"}]}", "items[0].value"},
         {"{\"kind\": \"tlv\", \"items\": [{\"tag\": 1023, \"value\": 1e2}]}", "items[0].value"},
         {"{\"kind\": \"tlv\", \"items\": [{\"tag\": 1020, \"raw\": \"0\"}]}", "items[0].raw"},
         {"{\"kind\": \"tlv\", \"items\": [{\"tag\": 70000, \"raw\": \"00\"}]}", "items[0].tag"},
-        {"{\"kind\": \"tlv\", \"items\": [{\"tag\": 1059, \"value\": [{\"tag\": 1030, \"value\": 5}]}]}",
+        {"{\"kind\": \"tlv\", \"items\": [{\"tag\": 1059, \"value\": [{\"tag\": 1030, \"value\": "
+         "5}]}]}",
          "items[0][0].value"},
         {"{\"kind\": \"fn\", \"items\": [{\"code\": \"3\"}]}", "items[0].code"},
         {"{\"kind\": \"link\", \"items\": [{\"kind\": \"whisper\"}]}", "items[0]"},
@@ -255,7 +265,8 @@ static void a_cut_is_told_with_its_offset(void **state)
     struct json_object *object;
     kkt_error error;
     (void)state;
-    assert_int_equal(wire_decode(tlv, sizeof tlv, WIRE_AUTO, &object, &error), ERROR_REQUEST_MALFORMED);
+    assert_int_equal(wire_decode(tlv, sizeof tlv, WIRE_AUTO, &object, &error),
+                     ERROR_REQUEST_MALFORMED);
     assert_non_null(strstr(error.text, "offset 5: tag 1020 says 2 bytes, and 1 are left"));
     assert_int_equal(wire_decode(tlv, 7, WIRE_TLV, &object, &error), ERROR_REQUEST_MALFORMED);
     assert_non_null(strstr(error.text, "offset 5: 2 byte(s) are left"));
@@ -263,7 +274,8 @@ static void a_cut_is_told_with_its_offset(void **state)
     uint8_t *bytes;
     size_t size = read_example("ofd-shift-open.hex", &bytes);
     for (size_t cut = 1; cut < size; cut++) {
-        assert_int_equal(wire_decode(bytes, cut, WIRE_OFD, &object, &error), ERROR_REQUEST_MALFORMED);
+        assert_int_equal(wire_decode(bytes, cut, WIRE_OFD, &object, &error),
+                         ERROR_REQUEST_MALFORMED);
         assert_non_null(strstr(error.text, "offset 0"));
     }
     free(bytes);
@@ -272,8 +284,9 @@ static void a_cut_is_told_with_its_offset(void **state)
 /* A damaged checksum is shown and kept; the bytes still come back. */
 static void any_flipped_bit_comes_back(void **state)
 {
-    static const char *const names[] = {"ofd-shift-open-crc-all.hex", "ofd-confirmation.hex", "fn-commands.hex",
-                                        "container-shift-open.hex", "tlv-receipt.hex"};
+    static const char *const names[] = {"ofd-shift-open-crc-all.hex", "ofd-confirmation.hex",
+                                        "fn-commands.hex", "container-shift-open.hex",
+                                        "tlv-receipt.hex"};
     static const enum wire_kind kinds[] = {WIRE_OFD, WIRE_OFD, WIRE_FN, WIRE_CONTAINER, WIRE_TLV};
     unsigned decoded = 0, refused = 0;
     (void)state;
@@ -377,7 +390,8 @@ static size_t put_message(uint8_t *out, size_t capacity, uint8_t kind, uint8_t c
 {
     size_t offset = 0, used = 0;
     do {
-        size_t wrote = link_message_frame(kind, code, 7, message, size, &offset, out + used, capacity - used);
+        size_t wrote =
+            link_message_frame(kind, code, 7, message, size, &offset, out + used, capacity - used);
         assert_true(wrote > 0);
         used += wrote;
     } while (offset < size);
@@ -391,20 +405,25 @@ static void link_frames_come_back(void **state)
     size_t used = 0;
     (void)state;
     byte_writer_init(&writer, body, sizeof body);
-    struct link_job job = {.device_tag = 0x11223344, .body = (const uint8_t *)"\x1E\x04\x01\x00\x01", .size = 5};
+    struct link_job job = {
+        .device_tag = 0x11223344, .body = (const uint8_t *)"\x1E\x04\x01\x00\x01", .size = 5};
     memcpy(job.key, key, KEY_SIZE);
     link_job_put(&writer, &job);
-    used += put_message(wire + used, sizeof wire - used, LINK_REQUEST, LINK_RECEIPT, body, writer.length);
-    struct link_result result = {.job = LINK_RECEIPT, .document = 5, .fiscal_sign = 77, .total_kop = 100};
+    used += put_message(wire + used, sizeof wire - used, LINK_REQUEST, LINK_RECEIPT, body,
+                        writer.length);
+    struct link_result result = {
+        .job = LINK_RECEIPT, .document = 5, .fiscal_sign = 77, .total_kop = 100};
     byte_writer_init(&writer, body, sizeof body);
     put_u16le(&writer, 0);
     link_result_put(&writer, &result);
-    used += put_message(wire + used, sizeof wire - used, LINK_ANSWER, LINK_RECEIPT, body, writer.length);
+    used += put_message(wire + used, sizeof wire - used, LINK_ANSWER, LINK_RECEIPT, body,
+                        writer.length);
     byte_writer_init(&writer, body, sizeof body);
     struct refusal refusal = {.code = ERROR_PAYMENT_SHORT, .tag = TAG_PAID_CASH, .expected = 5};
     link_refusal_put(&writer, &refusal);
     put_bytes(&writer, key, KEY_SIZE);
-    used += put_message(wire + used, sizeof wire - used, LINK_ANSWER, LINK_RECEIPT, body, writer.length);
+    used += put_message(wire + used, sizeof wire - used, LINK_ANSWER, LINK_RECEIPT, body,
+                        writer.length);
     used += put_message(wire + used, sizeof wire - used, LINK_REQUEST, LINK_STATUS, NULL, 0);
     used += put_message(wire + used, sizeof wire - used, LINK_REQUEST, LINK_RESULT, NULL, 0);
     wire[used++] = 0; /* idle filling */
@@ -436,7 +455,8 @@ static void frames_of_the_module_are_named(void **state)
     size_t again_size;
     (void)state;
     bytes[0] = FN_FRAME_ENQ;
-    size_t size = 1 + fn_frame_encode(FN_DATA, (const uint8_t *)"\x1E\x04\x01\x00\x01", 5, bytes + 1, 63);
+    size_t size =
+        1 + fn_frame_encode(FN_DATA, (const uint8_t *)"\x1E\x04\x01\x00\x01", 5, bytes + 1, 63);
     struct json_object *object = decode(bytes, size, WIRE_AUTO);
     assert_true(json_object_get_boolean(member(item(object, 0), "enquiry")));
     assert_string_equal(json_object_get_string(member(item(object, 1), "command")), "data");
@@ -456,8 +476,9 @@ static void hexadecimal_text_is_read(void **state)
     static const struct {
         const char *text;
         int size; /* -1: refused; -2: taken as binary */
-    } rows[] = {{"0A 0b", 2}, {"0x0A,0x0B", 2}, {"0A ; comment zz\n0B # другой\n", 2}, {"0A|0B", 2}, {"0A 0", -1},
-                {"0AB", -1}, {"hello", -2}, {"", 0}, {"\x01\x02", -2}};
+    } rows[] = {{"0A 0b", 2},  {"0x0A,0x0B", 2}, {"0A ; comment zz\n0B # другой\n", 2},
+                {"0A|0B", 2},  {"0A 0", -1},     {"0AB", -1},
+                {"hello", -2}, {"", 0},          {"\x01\x02", -2}};
     (void)state;
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         uint8_t *bytes;

@@ -1,4 +1,5 @@
-/* JSON tasks: good ones give exact bytes, bad ones their own code and the path of the field at fault. */
+/* JSON tasks: good ones give exact bytes, bad ones their own code and the path of the field at
+ * fault. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -28,9 +29,16 @@ static const struct task_environment ffd_105 = {
 /* The whole design rests on it: what stood in the text is what is read, digit by digit. */
 static void json_c_keeps_source_text(void **state)
 {
-    static const char *const numbers[] = {
-        "0.1", "0.10", "1.500", "12345678901.23", "100", "0.30000000000000000000004", "1e2",
-        "0.453", "9007199254740993", "9007199254740993.01"};
+    static const char *const numbers[] = {"0.1",
+                                          "0.10",
+                                          "1.500",
+                                          "12345678901.23",
+                                          "100",
+                                          "0.30000000000000000000004",
+                                          "1e2",
+                                          "0.453",
+                                          "9007199254740993",
+                                          "9007199254740993.01"};
     (void)state;
     for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++) {
         char text[80];
@@ -50,13 +58,29 @@ static void json_is_taken_by_the_letter(void **state)
     static const struct {
         const char *text;
         unsigned line, column;
-    } bad[] = {
-        {"", 1, 1}, {"{", 1, 2}, {"{'a': 1}", 1, 2}, {"{\"a\": 1,}", 1, 9}, {"[1 2]", 1, 4},
-        {"{\"a\": 01}", 1, 9}, {"{\"a\": 1.}", 1, 9}, {"{\"a\": .5}", 1, 7}, {"{\"a\": NaN}", 1, 7},
-        {"{\"a\": Infinity}", 1, 7}, {"{\"a\": -}", 1, 8}, {"{\"a\": \"\\x\"}", 1, 9},
-        {"{\"a\": \"\\ud800\"}", 1, 14}, {"{\"a\": \"\xC0\xAF\"}", 1, 8}, {"{\"a\": \"\xED\xA0\x80\"}", 1, 8},
-        {"{\"a\": \"\x01\"}", 1, 8}, {"{\"a\": tru}", 1, 7}, {"{} {}", 1, 4}, {"{\"a\" 1}", 1, 6},
-        {"{\n\"a\": 1,\n\"a\": 2}", 3, 1}, {"{\"\\u0061\": 1}", 1, 2}, {"// x\n{}", 1, 1}, {"null", 1, 1}};
+    } bad[] = {{"", 1, 1},
+               {"{", 1, 2},
+               {"{'a': 1}", 1, 2},
+               {"{\"a\": 1,}", 1, 9},
+               {"[1 2]", 1, 4},
+               {"{\"a\": 01}", 1, 9},
+               {"{\"a\": 1.}", 1, 9},
+               {"{\"a\": .5}", 1, 7},
+               {"{\"a\": NaN}", 1, 7},
+               {"{\"a\": Infinity}", 1, 7},
+               {"{\"a\": -}", 1, 8},
+               {"{\"a\": \"\\x\"}", 1, 9},
+               {"{\"a\": \"\\ud800\"}", 1, 14},
+               {"{\"a\": \"\xC0\xAF\"}", 1, 8},
+               {"{\"a\": \"\xED\xA0\x80\"}", 1, 8},
+               {"{\"a\": \"\x01\"}", 1, 8},
+               {"{\"a\": tru}", 1, 7},
+               {"{} {}", 1, 4},
+               {"{\"a\" 1}", 1, 6},
+               {"{\n\"a\": 1,\n\"a\": 2}", 3, 1},
+               {"{\"\\u0061\": 1}", 1, 2},
+               {"// x\n{}", 1, 1},
+               {"null", 1, 1}};
     (void)state;
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
         struct json_fault fault;
@@ -78,7 +102,8 @@ static void json_is_taken_by_the_letter(void **state)
 /* Every cut of a good text is refused, and no byte of it is read past its end. */
 static void every_cut_of_a_text_is_refused(void **state)
 {
-    static const char text[] = "{\"a\": [1.5, true, null, \"\\u0444\xD1\x84\"], \"b\": {\"c\": -0}}";
+    static const char text[] =
+        "{\"a\": [1.5, true, null, \"\\u0444\xD1\x84\"], \"b\": {\"c\": -0}}";
     (void)state;
     for (size_t length = 0; length < sizeof text - 1; length++) {
         struct json_fault fault;
@@ -100,8 +125,8 @@ static void read_good(const char *text, const struct task_environment *environme
         fail_msg("%s: %s (%s)", error.name, error.text, error.field);
     for (size_t i = 0; i < list->count; i++)
         if (list->tasks[i].error.code != 0)
-            fail_msg("task %zu: %s: %s (%s)", i, list->tasks[i].error.name, list->tasks[i].error.text,
-                     list->tasks[i].error.field);
+            fail_msg("task %zu: %s: %s (%s)", i, list->tasks[i].error.name,
+                     list->tasks[i].error.text, list->tasks[i].error.field);
 }
 
 struct expected {
@@ -123,19 +148,19 @@ static void assert_body(const struct task *task, const struct expected *expected
     assert_memory_equal(task->body, expected->bytes, task->size);
 }
 
-#define TEA_AND_CHEESE                                                                             \
-    "{\"type\": \"sell\", \"key\": \"order-1\", \"taxationType\": \"osn\","                        \
-    " \"operator\": {\"name\": \"Иванов\", \"vatin\": \"771234567859\"},"                          \
-    " \"clientInfo\": {\"emailOrPhone\": \"+79161234567\", \"name\": \"Пётр\"},"                   \
-    " \"items\": ["                                                                                \
-    "{\"type\": \"position\", \"name\": \"Чай «Липтон» № 5\", \"price\": 150.1, \"quantity\": 2,"  \
-    " \"amount\": 300.20, \"tax\": {\"type\": \"vat22\"}},"                                        \
-    "{\"type\": \"text\", \"text\": \"акция\", \"alignment\": \"center\"},"                        \
-    "{\"type\": \"position\", \"name\": \"Сыр\", \"price\": 799.90, \"quantity\": 0.453,"          \
-    " \"amount\": 362.35, \"infoDiscountAmount\": 40, \"measurementUnit\": \"kilogram\","          \
-    " \"paymentMethod\": \"fullPayment\", \"paymentObject\": \"commodity\","                       \
-    " \"tax\": {\"type\": \"vat10\"}}],"                                                           \
-    " \"payments\": [{\"type\": \"cash\", \"sum\": 1000}, {\"type\": \"electronically\","          \
+#define TEA_AND_CHEESE                                                                                         \
+    "{\"type\": \"sell\", \"key\": \"order-1\", \"taxationType\": \"osn\","                                    \
+    " \"operator\": {\"name\": \"Иванов\", \"vatin\": \"771234567859\"},"                                \
+    " \"clientInfo\": {\"emailOrPhone\": \"+79161234567\", \"name\": \"Пётр\"},"                           \
+    " \"items\": ["                                                                                            \
+    "{\"type\": \"position\", \"name\": \"Чай «Липтон» № 5\", \"price\": 150.1, \"quantity\": 2," \
+    " \"amount\": 300.20, \"tax\": {\"type\": \"vat22\"}},"                                                    \
+    "{\"type\": \"text\", \"text\": \"акция\", \"alignment\": \"center\"},"                               \
+    "{\"type\": \"position\", \"name\": \"Сыр\", \"price\": 799.90, \"quantity\": 0.453,"                   \
+    " \"amount\": 362.35, \"infoDiscountAmount\": 40, \"measurementUnit\": \"kilogram\","                      \
+    " \"paymentMethod\": \"fullPayment\", \"paymentObject\": \"commodity\","                                   \
+    " \"tax\": {\"type\": \"vat10\"}}],"                                                                       \
+    " \"payments\": [{\"type\": \"cash\", \"sum\": 1000}, {\"type\": \"electronically\","                      \
     " \"sum\": 62.55}]}"
 
 static void expect_item(struct expected *expected, const char *name, uint64_t price,
@@ -214,12 +239,13 @@ static void other_jobs_are_these_bytes(void **state)
     struct expected expected;
     struct task_list list;
     (void)state;
-    read_good("[{\"type\": \"cashIn\", \"cashSum\": 1500.5},"
-              " {\"type\": \"setDateTime\", \"dateTime\": \"2026.05.20 09:00:00\"},"
-              " {\"type\": \"printLastReceiptCopy\"}, {\"type\": \"openCashDrawer\"},"
-              " {\"type\": \"getFnDocument\", \"fiscalDocumentNumber\": 12, \"withRawData\": true},"
-              " {\"type\": \"openShift\", \"operator\": {\"name\": \"И\"}, \"electronically\": true}]",
-              &ffd_12, &list);
+    read_good(
+        "[{\"type\": \"cashIn\", \"cashSum\": 1500.5},"
+        " {\"type\": \"setDateTime\", \"dateTime\": \"2026.05.20 09:00:00\"},"
+        " {\"type\": \"printLastReceiptCopy\"}, {\"type\": \"openCashDrawer\"},"
+        " {\"type\": \"getFnDocument\", \"fiscalDocumentNumber\": 12, \"withRawData\": true},"
+        " {\"type\": \"openShift\", \"operator\": {\"name\": \"И\"}, \"electronically\": true}]",
+        &ffd_12, &list);
     assert_true(list.array);
     byte_writer_init(&expected.writer, expected.bytes, sizeof expected.bytes);
     tlv_put_vln(&expected.writer, TAG_CASH_SUM, 150050);
@@ -240,12 +266,12 @@ static void other_jobs_are_these_bytes(void **state)
 }
 
 #define REGISTRATION(ffd, number)                                                                  \
-    "{\"type\": \"registration\", \"operator\": {\"name\": \"И\"}, \"organization\":"              \
-    " {\"name\": \"ООО Ромашка\", \"vatin\": \"7701234560\", \"taxationTypes\":"                   \
-    " [\"osn\", \"patent\"], \"address\": \"Москва\", \"email\": \"a@b.ru\"}, \"device\":"         \
+    "{\"type\": \"registration\", \"operator\": {\"name\": \"И\"}, \"organization\":"             \
+    " {\"name\": \"ООО Ромашка\", \"vatin\": \"7701234560\", \"taxationTypes\":"         \
+    " [\"osn\", \"patent\"], \"address\": \"Москва\", \"email\": \"a@b.ru\"}, \"device\":"   \
     " {\"paymentsAddress\": \"Лавка\", \"fnsUrl\": \"www.nalog.gov.ru\", \"ffdVersion\": " ffd     \
     ", \"registrationNumber\": " number ", \"service\": true, \"bso\": false}, \"ofd\":"           \
-    " {\"name\": \"ОФД\", \"vatin\": \"7704358518\", \"host\": \"127.0.0.1\", \"port\": 7777,"     \
+    " {\"name\": \"ОФД\", \"vatin\": \"7704358518\", \"host\": \"127.0.0.1\", \"port\": 7777,"  \
     " \"tls\": false, \"dns\": \"\"}}"
 
 static void a_registration_is_these_bytes(void **state)
@@ -295,7 +321,8 @@ static void a_certificate_comes_from_its_file(void **state)
     snprintf(path, sizeof path, "%s/ca.pem", folder);
     FILE *file = fopen(path, "w");
     assert_non_null(file);
-    fputs("text before\n-----BEGIN CERTIFICATE-----\nMIIAAwI\nBBQ==\n-----END CERTIFICATE-----\n", file);
+    fputs("text before\n-----BEGIN CERTIFICATE-----\nMIIAAwI\nBBQ==\n-----END CERTIFICATE-----\n",
+          file);
     fclose(file);
     environment.folder = folder;
     snprintf(text, sizeof text, "%s", REGISTRATION("\"1.2\"", "\"auto\""));
@@ -316,9 +343,10 @@ static void keys_come_from_the_task_or_the_request(void **state)
     struct task_list list;
     kkt_key key, again;
     (void)state;
-    read_good("{\"uuid\": \"r-1\", \"request\": [{\"type\": \"openCashDrawer\"},"
-              " {\"type\": \"getFnInfo\"}, {\"type\": \"openCashDrawer\", \"externalId\": \"own\"}]}",
-              &ffd_12, &list);
+    read_good(
+        "{\"uuid\": \"r-1\", \"request\": [{\"type\": \"openCashDrawer\"},"
+        " {\"type\": \"getFnInfo\"}, {\"type\": \"openCashDrawer\", \"externalId\": \"own\"}]}",
+        &ffd_12, &list);
     assert_true(list.wrapped);
     assert_true(list.array);
     assert_string_equal(list.uuid, "r-1");
@@ -362,10 +390,10 @@ struct bad_input {
     int atol;
 };
 
-#define ITEM_HEAD "{\"type\": \"position\", \"name\": \"Чай\", "
-#define ITEM_TAIL "\"price\": 10, \"quantity\": 1, \"amount\": 10, \"tax\": {\"type\": \"none\"}}"
-#define ITEM      ITEM_HEAD ITEM_TAIL
-#define PAY       "\"payments\": [{\"type\": \"cash\", \"sum\": 10}]"
+#define ITEM_HEAD         "{\"type\": \"position\", \"name\": \"Чай\", "
+#define ITEM_TAIL         "\"price\": 10, \"quantity\": 1, \"amount\": 10, \"tax\": {\"type\": \"none\"}}"
+#define ITEM              ITEM_HEAD ITEM_TAIL
+#define PAY               "\"payments\": [{\"type\": \"cash\", \"sum\": 10}]"
 #define SELL(items, rest) "{\"type\": \"sell\", \"items\": [" items "], " rest "}"
 #define WITH(field)       SELL(ITEM_HEAD field ", " ITEM_TAIL, PAY)
 
@@ -385,8 +413,9 @@ static void check_bad(const struct bad_input *inputs, size_t count)
             task_list_free(&list);
         }
         if (error.code != input->code || strcmp(error.field, input->field) != 0)
-            fail_msg("%s\n%s at \"%s\" (%s), not %s at \"%s\"", input->text, error.name, error.field,
-                     error.text, error_info_find((uint16_t)input->code)->name, input->field);
+            fail_msg("%s\n%s at \"%s\" (%s), not %s at \"%s\"", input->text, error.name,
+                     error.field, error.text, error_info_find((uint16_t)input->code)->name,
+                     input->field);
         assert_string_not_equal(error.text, "");
         assert_string_not_equal(error.cure, "");
         if (atol_error_number(error.code) != input->atol)
@@ -409,7 +438,8 @@ static void wrong_json_and_wrong_tasks(void **state)
         {"{\"type\": \"sellCorrection\"}", ERROR_TASK_UNSUPPORTED, "type", 11},
         {"{\"type\": \"getFnInfo\", \"colour\": 1}", ERROR_FIELD_UNKNOWN, "colour", 501},
         {"{\"type\": \"getFnInfo\", \"key\": \"\"}", ERROR_FIELD_LENGTH, "key", 501},
-        {"{\"type\": \"getFnInfo\", \"key\": \"a\", \"uuid\": \"b\"}", ERROR_FIELD_REPEATED, "uuid", 501},
+        {"{\"type\": \"getFnInfo\", \"key\": \"a\", \"uuid\": \"b\"}", ERROR_FIELD_REPEATED, "uuid",
+         501},
         {"{\"uuid\": \"\", \"request\": []}", ERROR_FIELD_LENGTH, "uuid", 501},
         {"{\"request\": []}", ERROR_FIELD_MISSING, "uuid", 501},
         {"{\"uuid\": \"u\", \"request\": [], \"x\": 1}", ERROR_FIELD_UNKNOWN, "x", 501},
@@ -420,19 +450,22 @@ static void wrong_json_and_wrong_tasks(void **state)
         {"{\"type\": \"cashIn\", \"cashSum\": 1.005}", ERROR_AMOUNT_PRECISION, "cashSum", 501},
         {"{\"type\": \"cashIn\", \"cashSum\": -1}", ERROR_FIELD_VALUE, "cashSum", 501},
         {"{\"type\": \"cashIn\", \"cashSum\": 1e2}", ERROR_FIELD_VALUE, "cashSum", 501},
-        {"{\"type\": \"cashIn\", \"cashSum\": 99999999999999999999999}", ERROR_FIELD_VALUE, "cashSum", 501},
-        {"{\"type\": \"setDateTime\", \"dateTime\": \"tomorrow\"}", ERROR_FIELD_VALUE, "dateTime", 501},
+        {"{\"type\": \"cashIn\", \"cashSum\": 99999999999999999999999}", ERROR_FIELD_VALUE,
+         "cashSum", 501},
+        {"{\"type\": \"setDateTime\", \"dateTime\": \"tomorrow\"}", ERROR_FIELD_VALUE, "dateTime",
+         501},
         {"{\"type\": \"getFnDocument\", \"fiscalDocumentNumber\": 1.5}", ERROR_FIELD_VALUE,
          "fiscalDocumentNumber", 501},
         {"{\"type\": \"nonFiscal\", \"items\": []}", ERROR_NO_ITEMS, "items", 8},
         {"{\"type\": \"nonFiscal\", \"items\": [{\"type\": \"barcode\", \"barcode\": \"1\","
-         " \"barcodeType\": \"EAN13\"}]}", ERROR_FIELD_VALUE, "items[0].barcodeType", 501},
+         " \"barcodeType\": \"EAN13\"}]}",
+         ERROR_FIELD_VALUE, "items[0].barcodeType", 501},
         {"{\"type\": \"nonFiscal\", \"items\": [{\"type\": \"text\", \"text\": \"a\\u0007\"}]}",
          ERROR_TEXT_ENCODING, "items[0].text", 501},
         {"{\"type\": \"openShift\", \"operator\": {\"name\": \"И\", \"vatin\": \"771234567858\"}}",
          ERROR_INN, "operator.vatin", 5},
-        {"{\"type\": \"openShift\", \"operator\": {\"vatin\": \"771234567859\"}}", ERROR_FIELD_MISSING,
-         "operator.name", 501},
+        {"{\"type\": \"openShift\", \"operator\": {\"vatin\": \"771234567859\"}}",
+         ERROR_FIELD_MISSING, "operator.name", 501},
     };
     (void)state;
     check_bad(inputs, sizeof inputs / sizeof inputs[0]);
@@ -452,8 +485,10 @@ static void wrong_receipts(void **state)
         {SELL(ITEM, "\"payments\": []"), ERROR_PAYMENT_SHORT, "payments", 66},
         {SELL(ITEM, "\"payments\": [{\"type\": \"electronically\", \"sum\": 11}]"),
          ERROR_PAYMENT_EXCESS, "payments", 5},
-        {SELL(ITEM, "\"payments\": [{\"type\": \"electronically\", \"sum\": 10}, {\"type\": \"cash\","
-                    " \"sum\": 5}]"), ERROR_PAYMENT_EXCESS, "payments", 5},
+        {SELL(ITEM,
+              "\"payments\": [{\"type\": \"electronically\", \"sum\": 10}, {\"type\": \"cash\","
+              " \"sum\": 5}]"),
+         ERROR_PAYMENT_EXCESS, "payments", 5},
         {SELL(ITEM, "\"payments\": [{\"type\": \"cheque\", \"sum\": 10}]"), ERROR_FIELD_VALUE,
          "payments[0].type", 501},
         {SELL(ITEM, PAY ", \"total\": 12"), ERROR_TOTAL_SUM, "total", 5},
@@ -464,9 +499,11 @@ static void wrong_receipts(void **state)
          "clientInfo.emailOrPhone", 5},
         {SELL(ITEM, PAY ", \"clientInfo\": {\"vatin\": \"7701234561\"}"), ERROR_INN,
          "clientInfo.vatin", 5},
-        {SELL(ITEM, PAY ", \"taxes\": [{\"type\": \"vat20\", \"sum\": 5}]"), ERROR_VAT_SUM, "taxes", 5},
+        {SELL(ITEM, PAY ", \"taxes\": [{\"type\": \"vat20\", \"sum\": 5}]"), ERROR_VAT_SUM, "taxes",
+         5},
         {SELL(ITEM, PAY ", \"agentInfo\": {}"), ERROR_FIELD_NOT_ALLOWED, "agentInfo", 501},
-        {SELL(ITEM, PAY ", \"correctionType\": \"self\""), ERROR_FIELD_NOT_ALLOWED, "correctionType", 501},
+        {SELL(ITEM, PAY ", \"correctionType\": \"self\""), ERROR_FIELD_NOT_ALLOWED,
+         "correctionType", 501},
         {SELL(ITEM, PAY ", \"useVAT18\": true"), ERROR_FIELD_NOT_ALLOWED, "useVAT18", 501},
         {SELL(ITEM ", {\"type\": \"pixels\"}", PAY), ERROR_FIELD_VALUE, "items[1].type", 501},
     };
@@ -485,7 +522,8 @@ static void wrong_positions(void **state)
         {WITH("\"paymentObject\": 99"), ERROR_FIELD_VALUE, "items[0].paymentObject", 501},
         {WITH("\"measurementUnit\": \"pood\""), ERROR_FIELD_VALUE, "items[0].measurementUnit", 501},
         {WITH("\"measurementUnit\": 5"), ERROR_FIELD_VALUE, "items[0].measurementUnit", 501},
-        {WITH("\"piece\": true, \"measurementUnit\": \"gram\""), ERROR_FIELD_VALUE, "items[0].piece", 501},
+        {WITH("\"piece\": true, \"measurementUnit\": \"gram\""), ERROR_FIELD_VALUE,
+         "items[0].piece", 501},
         {WITH("\"countryCode\": \"RU\""), ERROR_FIELD_VALUE, "items[0].countryCode", 501},
         {WITH("\"agentInfo\": {\"agents\": [\"spy\"]}"), ERROR_FIELD_VALUE,
          "items[0].agentInfo.agents[0]", 501},
@@ -496,25 +534,37 @@ static void wrong_positions(void **state)
         {WITH("\"supplierInfo\": {\"phones\": [\"112\"]}"), ERROR_CONTACT,
          "items[0].supplierInfo.phones[0]", 5},
         {SELL("{\"type\": \"text\", \"text\": \"\"}, " ITEM_HEAD
-              "\"price\": 10.005, \"quantity\": 1, \"amount\": 10, \"tax\": {\"type\": \"none\"}}", PAY),
+              "\"price\": 10.005, \"quantity\": 1, \"amount\": 10, \"tax\": {\"type\": \"none\"}}",
+              PAY),
          ERROR_AMOUNT_PRECISION, "items[1].price", 501},
-        {SELL(ITEM_HEAD "\"price\": 10, \"quantity\": 0, \"amount\": 0, \"tax\": {\"type\": \"none\"}}",
-              PAY), ERROR_FIELD_VALUE, "items[0].quantity", 501},
-        {SELL(ITEM_HEAD "\"price\": 10, \"quantity\": 1.1234567, \"amount\": 11.23, \"tax\": {}}", PAY),
+        {SELL(ITEM_HEAD
+              "\"price\": 10, \"quantity\": 0, \"amount\": 0, \"tax\": {\"type\": \"none\"}}",
+              PAY),
+         ERROR_FIELD_VALUE, "items[0].quantity", 501},
+        {SELL(ITEM_HEAD "\"price\": 10, \"quantity\": 1.1234567, \"amount\": 11.23, \"tax\": {}}",
+              PAY),
          ERROR_FIELD_VALUE, "items[0].quantity", 501},
         {SELL(ITEM_HEAD "\"price\": 10, \"quantity\": 3, \"amount\": 29.98, \"tax\": {}}", PAY),
          ERROR_ITEM_SUM, "items[0].amount", 5},
         {SELL(ITEM_HEAD "\"price\": 10, \"quantity\": 1, \"tax\": {\"type\": \"none\"}}", PAY),
          ERROR_FIELD_MISSING, "items[0].amount", 501},
-        {SELL(ITEM_HEAD "\"price\": 10, \"quantity\": 1, \"amount\": 10}", PAY), ERROR_FIELD_MISSING,
-         "items[0].tax", 501},
-        {SELL(ITEM_HEAD "\"price\": 10, \"quantity\": 1, \"amount\": 10, \"tax\": {\"type\": \"vat21\"}}",
-              PAY), ERROR_VAT_RATE, "items[0].tax.type", 13},
-        {SELL(ITEM_HEAD "\"price\": 10, \"quantity\": 1, \"amount\": 10, \"tax\": {\"type\": \"vat18\"}}",
-              PAY), ERROR_VAT_RATE, "items[0].tax.type", 13},
-        {SELL(ITEM_HEAD "\"price\": 10, \"quantity\": 1, \"amount\": 10, \"tax\": {\"type\": \"vat20\","
-              " \"sum\": 9}}", PAY), ERROR_VAT_SUM, "items[0].tax.sum", 5},
-        {SELL(ITEM_HEAD "\"price\": 10995116277.76, \"quantity\": 1, \"amount\": 1, \"tax\": {}}", PAY),
+        {SELL(ITEM_HEAD "\"price\": 10, \"quantity\": 1, \"amount\": 10}", PAY),
+         ERROR_FIELD_MISSING, "items[0].tax", 501},
+        {SELL(ITEM_HEAD
+              "\"price\": 10, \"quantity\": 1, \"amount\": 10, \"tax\": {\"type\": \"vat21\"}}",
+              PAY),
+         ERROR_VAT_RATE, "items[0].tax.type", 13},
+        {SELL(ITEM_HEAD
+              "\"price\": 10, \"quantity\": 1, \"amount\": 10, \"tax\": {\"type\": \"vat18\"}}",
+              PAY),
+         ERROR_VAT_RATE, "items[0].tax.type", 13},
+        {SELL(ITEM_HEAD
+              "\"price\": 10, \"quantity\": 1, \"amount\": 10, \"tax\": {\"type\": \"vat20\","
+              " \"sum\": 9}}",
+              PAY),
+         ERROR_VAT_SUM, "items[0].tax.sum", 5},
+        {SELL(ITEM_HEAD "\"price\": 10995116277.76, \"quantity\": 1, \"amount\": 1, \"tax\": {}}",
+              PAY),
          ERROR_FIELD_VALUE, "items[0].price", 501},
     };
     (void)state;
@@ -531,8 +581,10 @@ static void a_name_has_128_bytes(void **state)
         for (unsigned i = 0; i < letters; i++)
             memcpy(name + 2 * i, "ы", 2);
         name[2 * letters] = 0;
-        snprintf(text, sizeof text, "{\"type\": \"sell\", \"items\": [{\"type\": \"position\", \"name\":"
-                 " \"%s\", " ITEM_TAIL "], " PAY "}", name);
+        snprintf(text, sizeof text,
+                 "{\"type\": \"sell\", \"items\": [{\"type\": \"position\", \"name\":"
+                 " \"%s\", " ITEM_TAIL "], " PAY "}",
+                 name);
         assert_int_equal(task_list_read(text, strlen(text), &ffd_12, &list, &error), KKT_OK);
         if (letters == 128) {
             assert_int_equal(list.faults, 0);
@@ -554,7 +606,8 @@ static void a_receipt_of_over_30_kib_is_refused(void **state)
     (void)state;
     length += (size_t)snprintf(text, capacity, "{\"type\": \"sell\", \"items\": [");
     for (unsigned i = 0; i < 700; i++)
-        length += (size_t)snprintf(text + length, capacity - length, "%s%s", i == 0 ? "" : ", ", ITEM);
+        length +=
+            (size_t)snprintf(text + length, capacity - length, "%s%s", i == 0 ? "" : ", ", ITEM);
     snprintf(text + length, capacity - length, "], \"payments\": []}");
     assert_int_equal(task_list_read(text, strlen(text), &ffd_12, &list, &error), KKT_OK);
     assert_int_equal(list.tasks[0].error.code, ERROR_TOO_LARGE);
@@ -621,11 +674,19 @@ static void one_key_is_for_one_content(void **state)
 
 static void every_error_of_ours_has_a_number_of_theirs(void **state)
 {
+    static char manual[65536];
+    FILE *file = fopen("tools/kkt/JSON.md", "rb");
     (void)state;
+    assert_non_null(file);
+    manual[fread(manual, 1, sizeof manual - 1, file)] = 0;
+    fclose(file);
     for (int code = 1; code < 700; code++) {
         const struct error_info *info = error_info_find((uint16_t)code);
-        if (info->code == code)
-            assert_true(atol_error_number(code) > 0);
+        if (info->code != code)
+            continue;
+        assert_true(atol_error_number(code) > 0);
+        if (strstr(manual, info->name) == NULL)
+            fail_msg("JSON.md does not list %s", info->name);
     }
     assert_int_equal(atol_error_number(0), 0);
     assert_int_equal(atol_error_number(ERROR_SHIFT_CLOSED), 73);
@@ -639,8 +700,11 @@ static void answers_write_money_exactly(void **state)
     static const struct {
         int64_t kop;
         const char *text;
-    } rows[] = {{0, "{\"n\":0.00}"}, {5, "{\"n\":0.05}"}, {-12345, "{\"n\":-123.45}"},
-                {1099511627775, "{\"n\":10995116277.75}"}, {10, "{\"n\":0.10}"}};
+    } rows[] = {{0, "{\"n\":0.00}"},
+                {5, "{\"n\":0.05}"},
+                {-12345, "{\"n\":-123.45}"},
+                {1099511627775, "{\"n\":10995116277.75}"},
+                {10, "{\"n\":0.10}"}};
     (void)state;
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         struct json_object *object = json_object_new_object();

@@ -6,7 +6,7 @@
 #include "tools/kkt/json_input.h"
 #include "tools/kkt/json_output.h"
 
-#define NOTE_FORMAT 1
+#define NOTE_FORMAT   1
 #define NOTE_SIZE_MAX 1024
 
 static void note_path(const char *queue_path, const char *suffix, char *out, size_t capacity)

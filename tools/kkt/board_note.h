@@ -1,7 +1,9 @@
-/* What was last known about the board behind a queue, in a small JSON file beside the queue: FFD, tax systems, serial.
+/* What was last known about the board behind a queue, in a small JSON file beside the queue: FFD,
+ * tax systems, serial.
  *
- * A receipt is encoded before it is sent, and its encoding depends on the board's document format; with this note a job can be
- * taken and stored while the board is unreachable, in the very bytes it will be repeated in.
+ * A receipt is encoded before it is sent, and its encoding depends on the board's document format;
+ * with this note a job can be taken and stored while the board is unreachable, in the very bytes it
+ * will be repeated in.
  */
 #ifndef TOOLS_KKT_BOARD_NOTE_H
 #define TOOLS_KKT_BOARD_NOTE_H

@@ -13,6 +13,10 @@
 #include "tools/kkt/json_output.h"
 #include "tools/kkt/task_field.h"
 
+/* What the driver waits by itself; a shorter --timeout shortens it. */
+#define CONNECT_MS 3000u
+#define ANSWER_MS  15000u
+
 static const char usage_text[] =
     "usage: kkt [options] VERB [...]\n"
     "\n"
@@ -56,10 +60,10 @@ static const char usage_text[] =
 static const struct {
     const char *name;
     int (*run)(struct cli *cli);
-} verbs[] = {{"task", verb_task},         {"register", verb_register}, {"status", verb_status},
-             {"ofd", verb_ofd},           {"doc", verb_doc},           {"drawer", verb_drawer},
-             {"print", verb_print},       {"time", verb_time},         {"settings", verb_settings},
-             {"queue", verb_queue},       {"result", verb_result},     {"decode", verb_decode},
+} verbs[] = {{"task", verb_task},    {"register", verb_register}, {"status", verb_status},
+             {"ofd", verb_ofd},      {"doc", verb_doc},           {"drawer", verb_drawer},
+             {"print", verb_print},  {"time", verb_time},         {"settings", verb_settings},
+             {"queue", verb_queue},  {"result", verb_result},     {"decode", verb_decode},
              {"encode", verb_encode}};
 
 int cli_usage(struct cli *cli, const char *format, ...)
@@ -117,7 +121,9 @@ int cli_need_device(struct cli *cli)
         return CLI_DONE;
     if (cli->device_uri == NULL)
         return cli_usage(cli, "which device? give --device URI or set KKT_DEVICE");
-    if (kkt_open_lazy(cli->device_uri, NULL, &cli->device, &error) != KKT_OK)
+    kkt_options options = {.connect_timeout_ms = cli->timeout_ms < CONNECT_MS ? cli->timeout_ms : 0,
+                           .answer_timeout_ms = cli->timeout_ms < ANSWER_MS ? cli->timeout_ms : 0};
+    if (kkt_open_lazy(cli->device_uri, &options, &cli->device, &error) != KKT_OK)
         return cli_fail(cli, &error);
     return CLI_DONE;
 }
@@ -207,14 +213,20 @@ static void default_queue_path(char *out, size_t capacity)
 
 enum long_only { OPTION_ON_ERROR = 256, OPTION_CHECK, OPTION_AS, OPTION_ALL, OPTION_UNFINISHED };
 
-static const struct option long_options[] = {
-    {"device", required_argument, NULL, 'd'}, {"queue", required_argument, NULL, 'q'},
-    {"json", no_argument, NULL, 'j'}, {"timeout", required_argument, NULL, 't'},
-    {"key", required_argument, NULL, 'k'}, {"on-error", required_argument, NULL, OPTION_ON_ERROR},
-    {"check", no_argument, NULL, OPTION_CHECK}, {"as", required_argument, NULL, OPTION_AS},
-    {"binary", no_argument, NULL, 'b'}, {"all", no_argument, NULL, OPTION_ALL},
-    {"unfinished", no_argument, NULL, OPTION_UNFINISHED}, {"help", no_argument, NULL, 'h'},
-    {"version", no_argument, NULL, 'V'}, {NULL, 0, NULL, 0}};
+static const struct option long_options[] = {{"device", required_argument, NULL, 'd'},
+                                             {"queue", required_argument, NULL, 'q'},
+                                             {"json", no_argument, NULL, 'j'},
+                                             {"timeout", required_argument, NULL, 't'},
+                                             {"key", required_argument, NULL, 'k'},
+                                             {"on-error", required_argument, NULL, OPTION_ON_ERROR},
+                                             {"check", no_argument, NULL, OPTION_CHECK},
+                                             {"as", required_argument, NULL, OPTION_AS},
+                                             {"binary", no_argument, NULL, 'b'},
+                                             {"all", no_argument, NULL, OPTION_ALL},
+                                             {"unfinished", no_argument, NULL, OPTION_UNFINISHED},
+                                             {"help", no_argument, NULL, 'h'},
+                                             {"version", no_argument, NULL, 'V'},
+                                             {NULL, 0, NULL, 0}};
 
 static bool read_timeout(const char *text, unsigned *out)
 {

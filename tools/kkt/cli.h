@@ -1,6 +1,8 @@
-/* The program kkt: options, verbs, exit codes. JSON.md and kkt.1 are its manuals. Everything but main() is here, so that tests can call it.
+/* The program kkt: options, verbs, exit codes. JSON.md and kkt.1 are its manuals. Everything but
+ * main() is here, so that tests can call it.
  *
- * Exit codes: 0 done, 1 refused (nothing was changed), 2 usage, 3 outcome unknown or device unreachable (the job, if there is one, stays in the queue).
+ * Exit codes: 0 done, 1 refused (nothing was changed), 2 usage, 3 outcome unknown or device
+ * unreachable (the job, if there is one, stays in the queue).
  */
 #ifndef TOOLS_KKT_CLI_H
 #define TOOLS_KKT_CLI_H
@@ -23,7 +25,7 @@ struct cli {
     const char *kind; /* of decode: "auto" */
     int argc;         /* words after the options */
     char **argv;
-    kkt *device;      /* opened on first use */
+    kkt *device; /* opened on first use */
     kkt_queue *queue;
     FILE *out, *err;
 };
@@ -39,7 +41,8 @@ int cli_fail(struct cli *cli, const kkt_error *error);
 int cli_exit_code(int error_code);
 /* Prints a line about wrong usage and returns CLI_USAGE. */
 int cli_usage(struct cli *cli, const char *format, ...) __attribute__((format(printf, 2, 3)));
-/* A whole file, "-" for standard input; a zero follows the bytes. NULL after the error was printed; free it. */
+/* A whole file, "-" for standard input; a zero follows the bytes. NULL after the error was printed;
+ * free it. */
 char *cli_read_file(struct cli *cli, const char *path, size_t *size);
 /* Submits one job with the key of --key, or a random one, waits for it and prints its result. */
 int cli_do_job(struct cli *cli, int job, const uint8_t *body, size_t size);

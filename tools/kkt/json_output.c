@@ -42,8 +42,12 @@ void json_add_time(struct json_object *object, const char *name, int64_t wall_cl
     }
     iso_time_format((unix_s)wall_clock, text);
     civil_from_unix((unix_s)wall_clock, &civil);
-    struct tm local = {.tm_year = civil.year - 1900, .tm_mon = civil.month - 1, .tm_mday = civil.day,
-                       .tm_hour = civil.hour, .tm_min = civil.minute, .tm_sec = civil.second,
+    struct tm local = {.tm_year = civil.year - 1900,
+                       .tm_mon = civil.month - 1,
+                       .tm_mday = civil.day,
+                       .tm_hour = civil.hour,
+                       .tm_min = civil.minute,
+                       .tm_sec = civil.second,
                        .tm_isdst = -1};
     time_t utc = mktime(&local);
     long offset_minutes = utc == (time_t)-1 ? 0 : local.tm_gmtoff / 60;

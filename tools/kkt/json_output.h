@@ -12,7 +12,8 @@ void json_add_uint(struct json_object *object, const char *name, uint64_t value)
 void json_add_bool(struct json_object *object, const char *name, bool value);
 /* A number with two decimals, written from kopecks without a double: 1234.50. */
 void json_add_money(struct json_object *object, const char *name, int64_t kop);
-/* "2026-05-20T09:00:00+03:00": the board's wall clock with the zone of this computer, which stands in the same shop. 0 (not set) is null. */
+/* "2026-05-20T09:00:00+03:00": the board's wall clock with the zone of this computer, which stands
+ * in the same shop. 0 (not set) is null. */
 void json_add_time(struct json_object *object, const char *name, int64_t wall_clock);
 /* cash, electronically, prepaid, credit, other by number of payment. */
 const char *json_payment_name(unsigned payment);

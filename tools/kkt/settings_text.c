@@ -16,12 +16,16 @@ static const struct setting {
     const char *name;
     uint16_t tag;
     unsigned max; /* of a number; 0: not a number; 1: yes or no */
-} settings[] = {{"columns", TAG_SETTING_COLUMNS, 48}, {"ofd.host", TAG_SETTING_OFD_HOST, 0},
-                {"ofd.port", TAG_SETTING_OFD_PORT, 65535}, {"ofd.tls", TAG_SETTING_OFD_TLS, 1},
-                {"ofd.ca", TAG_SETTING_OFD_CA, 0}, {"ofd.retry", TAG_SETTING_OFD_RETRY_S, 3600},
+} settings[] = {{"columns", TAG_SETTING_COLUMNS, 48},
+                {"ofd.host", TAG_SETTING_OFD_HOST, 0},
+                {"ofd.port", TAG_SETTING_OFD_PORT, 65535},
+                {"ofd.tls", TAG_SETTING_OFD_TLS, 1},
+                {"ofd.ca", TAG_SETTING_OFD_CA, 0},
+                {"ofd.retry", TAG_SETTING_OFD_RETRY_S, 3600},
                 {"drawerOnCash", TAG_SETTING_DRAWER_ON_CASH, 1},
                 {"autoOpenShift", TAG_SETTING_AUTO_OPEN_SHIFT, 1},
-                {"header", TAG_SETTING_HEADER, 0}, {"footer", TAG_SETTING_FOOTER, 0}};
+                {"header", TAG_SETTING_HEADER, 0},
+                {"footer", TAG_SETTING_FOOTER, 0}};
 #define SETTING_COUNT (sizeof settings / sizeof settings[0])
 
 static int base64_digit(int character)
@@ -120,7 +124,8 @@ static bool put_text(const struct setting *setting, const char *value, struct by
     }
     int size = cp866_from_utf8(text, length, bytes, sizeof bytes, NULL);
     if (size < 0 || *value != 0 || size > tag_info_find(setting->tag)->max_length)
-        return bad(error, size < 0 ? ERROR_TEXT_ENCODING : ERROR_FIELD_LENGTH, setting, setting->name,
+        return bad(error, size < 0 ? ERROR_TEXT_ENCODING : ERROR_FIELD_LENGTH, setting,
+                   setting->name,
                    size < 0 ? "the text is not UTF-8, or holds a control character"
                             : "the text is too long");
     tlv_put_bytes(writer, setting->tag, bytes, (size_t)size);
@@ -137,9 +142,10 @@ bool settings_text_put(const char *word, struct byte_writer *writer, kkt_error *
         if (strlen(settings[i].name) == length && memcmp(settings[i].name, word, length) == 0)
             setting = &settings[i];
     if (setting == NULL)
-        return bad(error, ERROR_FIELD_UNKNOWN, NULL, word,
-                   "NAME=VALUE is expected, NAME one of columns, ofd.host, ofd.port, ofd.tls, ofd.ca, "
-                   "ofd.retry, drawerOnCash, autoOpenShift, header, footer");
+        return bad(
+            error, ERROR_FIELD_UNKNOWN, NULL, word,
+            "NAME=VALUE is expected, NAME one of columns, ofd.host, ofd.port, ofd.tls, ofd.ca, "
+            "ofd.retry, drawerOnCash, autoOpenShift, header, footer");
     const char *value = equals + 1;
     if (setting->max != 0)
         return put_number(setting, value, writer, error);

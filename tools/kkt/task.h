@@ -1,12 +1,12 @@
 /* ATOL-style JSON tasks, read and judged without touching a device.
  *
- * task_list_read() turns JSON text into tasks: each is either a job of the driver (kkt_job and the TLV body that
- * kkt_submit takes) or a query. The whole text is judged before anything is done with any of it; a fault
- * names the field by its JSON path. JSON.md is the manual of the format.
+ * task_list_read() turns JSON text into tasks: each is either a job of the driver (kkt_job and the
+ * TLV body that kkt_submit takes) or a query. The whole text is judged before anything is done with
+ * any of it; a fault names the field by its JSON path. JSON.md is the manual of the format.
  *
  * Always true: the same text in the same environment gives the same bytes, so that a
- * task repeated with its key is the same job for the queue and the board. No amount or quantity passes through a
- * double: they are read from the number's source text.
+ * task repeated with its key is the same job for the queue and the board. No amount or quantity
+ * passes through a double: they are read from the number's source text.
  */
 #ifndef TOOLS_KKT_TASK_H
 #define TOOLS_KKT_TASK_H
@@ -20,10 +20,28 @@
 #include "proto/receipt.h"
 
 enum task_type {
-    TASK_REGISTRATION, TASK_OPEN_SHIFT, TASK_CLOSE_SHIFT, TASK_REPORT_X, TASK_SELL, TASK_SELL_RETURN,
-    TASK_CASH_IN, TASK_CASH_OUT, TASK_OPEN_DRAWER, TASK_DRAWER_STATUS, TASK_NON_FISCAL,
-    TASK_DEVICE_INFO, TASK_DEVICE_STATUS, TASK_SHIFT_STATUS, TASK_SHIFT_TOTALS, TASK_FN_INFO,
-    TASK_FN_STATUS, TASK_FN_DOCUMENT, TASK_OFD_STATUS, TASK_OFD_REPORT, TASK_COPY, TASK_SET_TIME
+    TASK_REGISTRATION,
+    TASK_OPEN_SHIFT,
+    TASK_CLOSE_SHIFT,
+    TASK_REPORT_X,
+    TASK_SELL,
+    TASK_SELL_RETURN,
+    TASK_CASH_IN,
+    TASK_CASH_OUT,
+    TASK_OPEN_DRAWER,
+    TASK_DRAWER_STATUS,
+    TASK_NON_FISCAL,
+    TASK_DEVICE_INFO,
+    TASK_DEVICE_STATUS,
+    TASK_SHIFT_STATUS,
+    TASK_SHIFT_TOTALS,
+    TASK_FN_INFO,
+    TASK_FN_STATUS,
+    TASK_FN_DOCUMENT,
+    TASK_OFD_STATUS,
+    TASK_OFD_REPORT,
+    TASK_COPY,
+    TASK_SET_TIME
 };
 
 struct task_info {
@@ -45,7 +63,7 @@ struct task_environment {
     unsigned tax_systems; /* bits of 1062; 0: not known */
     char serial[21];      /* of the board; "" not known */
     bool judging;         /* nothing will be sent: what only the board can tell is taken as good */
-    const char *folder;   /* where relative file names (ofd.caFile) start; NULL: the current folder */
+    const char *folder; /* where relative file names (ofd.caFile) start; NULL: the current folder */
 };
 
 struct task {
@@ -59,7 +77,8 @@ struct task {
     uint64_t cash_kop;              /* cashIn, cashOut */
     uint32_t document;              /* getFnDocument */
     bool with_raw_data;
-    uint16_t *positions; /* JSON index in "items" of each item of the receipt, from item 1; owned by the list */
+    uint16_t *positions; /* JSON index in "items" of each item of the receipt, from item 1; owned by
+                            the list */
     size_t position_count;
 };
 
@@ -72,17 +91,20 @@ struct task_list {
     size_t faults; /* tasks whose error is set */
 };
 
-/* KKT_OK: the list is filled and must be freed; its `faults` tells whether any task in it is at fault. Another code: the text is not a list of tasks at
- * all, and *error says why. environment may be NULL. */
+/* KKT_OK: the list is filled and must be freed; its `faults` tells whether any task in it is at
+ * fault. Another code: the text is not a list of tasks at all, and *error says why. environment may
+ * be NULL. */
 int task_list_read(const char *text, size_t size, const struct task_environment *environment,
                    struct task_list *list, kkt_error *error);
 void task_list_free(struct task_list *list);
 
-/* The JSON path of what a refusal of the board or of proto/receipt.h is about ("items[2].price"); "" when it has none. */
+/* The JSON path of what a refusal of the board or of proto/receipt.h is about ("items[2].price");
+ * "" when it has none. */
 void task_refusal_path(const struct task *task, int code, unsigned tag, unsigned item, char *out,
                        size_t capacity);
 
-/* What the tasks of a list come to, for checks and for the cash in the drawer that a day should end with. */
+/* What the tasks of a list come to, for checks and for the cash in the drawer that a day should end
+ * with. */
 struct task_sums {
     unsigned tasks, fiscal, receipts, items, electronic_only;
     struct {
@@ -92,8 +114,8 @@ struct task_sums {
     } kinds[5]; /* by settlement kind */
     uint32_t cash_in_count, cash_out_count;
     uint64_t cash_in_kop, cash_out_kop, change_kop;
-    int64_t drawer_kop; /* cash that should be in the drawer if it was empty before the first task; < 0 when
-                           the tasks take out more than they bring */
+    int64_t drawer_kop; /* cash that should be in the drawer if it was empty before the first task;
+                           < 0 when the tasks take out more than they bring */
 };
 /* Adds the good tasks of a list to *sums (start with all zero). */
 void task_sums_add(struct task_sums *sums, const struct task_list *list);

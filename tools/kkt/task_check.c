@@ -52,8 +52,8 @@ void task_sums_add(struct task_sums *sums, const struct task_list *list)
 static struct json_object *kind_json(const struct task_sums *sums, unsigned kind)
 {
     static const char *const vat_names[VAT_RATE_COUNT] = {
-        "", "vat20", "vat10", "vat120", "vat110", "vat0", "none", "vat5", "vat7", "vat105",
-        "vat107", "vat22", "vat122"};
+        "",     "vat20", "vat10",  "vat120", "vat110", "vat0",  "none",
+        "vat5", "vat7",  "vat105", "vat107", "vat22",  "vat122"};
     struct json_object *object = json_object_new_object();
     struct json_object *payments = json_object_new_object();
     struct json_object *vat = json_object_new_object();

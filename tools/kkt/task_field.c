@@ -9,8 +9,8 @@
 #include "proto/money.h"
 #include "proto/tags.h"
 
-#define TEXT_CP866_MAX 1024
-#define QUANTITY_SCALE_MAX 6
+#define TEXT_CP866_MAX        1024
+#define QUANTITY_SCALE_MAX    6
 #define QUANTITY_MANTISSA_MAX ((UINT64_C(1) << 56) - 1) /* FVLN of 8 bytes holds 7 of mantissa */
 
 static void describe(kkt_error *error, int code, unsigned tag, unsigned item, const char *field)

@@ -1,6 +1,7 @@
 /* Reading the fields of one JSON object of a task, with faults that name the field by its path.
  *
- * Getters return FIELD_GOT, FIELD_ABSENT (missing or null) or FIELD_BAD; after FIELD_BAD the reader's error is set. Private to the task reader.
+ * Getters return FIELD_GOT, FIELD_ABSENT (missing or null) or FIELD_BAD; after FIELD_BAD the
+ * reader's error is set. Private to the task reader.
  */
 #ifndef TOOLS_KKT_TASK_FIELD_H
 #define TOOLS_KKT_TASK_FIELD_H
@@ -26,15 +27,16 @@ int field_fail(const struct field_reader *reader, const char *name, int code, un
 
 /* How an object's fields are to be taken. */
 enum field_use {
-    FIELD_TAKEN,  /* read by name elsewhere */
+    FIELD_TAKEN,   /* read by name elsewhere */
     FIELD_IGNORED, /* allowed and without effect here; JSON.md says why */
-    FIELD_LATER   /* known to the interface, refused: a later version takes it */
+    FIELD_LATER    /* known to the interface, refused: a later version takes it */
 };
 struct field_rule {
     const char *name;
     enum field_use use;
 };
-/* False when the object holds a field that no rule names, or one of FIELD_LATER. Rules end with a NULL name. */
+/* False when the object holds a field that no rule names, or one of FIELD_LATER. Rules end with a
+ * NULL name. */
 bool field_check_names(const struct field_reader *reader, const struct field_rule *rules);
 
 struct field_word {
@@ -66,7 +68,8 @@ int field_element(const struct field_reader *reader, const char *name, struct js
 /* FIELD_ABSENT becomes a fault. */
 int field_required(const struct field_reader *reader, const char *name, int got);
 
-/* A string of the dictionary's tag: converted to CP866, checked for length, written as TLV (padded when fixed). Empty text counts as absent. */
+/* A string of the dictionary's tag: converted to CP866, checked for length, written as TLV (padded
+ * when fixed). Empty text counts as absent. */
 int field_put_text(const struct field_reader *reader, const char *name, uint16_t tag,
                    struct byte_writer *writer);
 /* As field_put_text for a taxpayer number: 10 or 12 digits, check digits verified. */

@@ -11,70 +11,146 @@
 
 #define UNIT_OTHER 255u
 
-static const struct field_word vat_types[] = {
-    {"none", VAT_RATE_NONE},  {"vat0", VAT_RATE_0},         {"vat5", VAT_RATE_5},
-    {"vat7", VAT_RATE_7},     {"vat10", VAT_RATE_10},       {"vat20", VAT_RATE_20},
-    {"vat22", VAT_RATE_22},   {"vat105", VAT_RATE_5_105},   {"vat107", VAT_RATE_7_107},
-    {"vat110", VAT_RATE_10_110}, {"vat120", VAT_RATE_20_120}, {"vat122", VAT_RATE_22_122},
-    {NULL, 0}};
+static const struct field_word vat_types[] = {{"none", VAT_RATE_NONE},
+                                              {"vat0", VAT_RATE_0},
+                                              {"vat5", VAT_RATE_5},
+                                              {"vat7", VAT_RATE_7},
+                                              {"vat10", VAT_RATE_10},
+                                              {"vat20", VAT_RATE_20},
+                                              {"vat22", VAT_RATE_22},
+                                              {"vat105", VAT_RATE_5_105},
+                                              {"vat107", VAT_RATE_7_107},
+                                              {"vat110", VAT_RATE_10_110},
+                                              {"vat120", VAT_RATE_20_120},
+                                              {"vat122", VAT_RATE_22_122},
+                                              {NULL, 0}};
 
 static const struct field_word methods[] = {
-    {"fullPrepayment", 1}, {"prepayment", 2},     {"advance", 3}, {"fullPayment", 4},
-    {"partialPayment", 5}, {"credit", 6},         {"creditPayment", 7}, {NULL, 0}};
+    {"fullPrepayment", 1}, {"prepayment", 2}, {"advance", 3},       {"fullPayment", 4},
+    {"partialPayment", 5}, {"credit", 6},     {"creditPayment", 7}, {NULL, 0}};
 
-static const struct field_word objects[] = {
-    {"commodity", 1}, {"excise", 2}, {"job", 3}, {"service", 4}, {"gamblingBet", 5},
-    {"gamblingPrize", 6}, {"lottery", 7}, {"lotteryPrize", 8}, {"intellectualActivity", 9},
-    {"payment", 10}, {"agentCommission", 11}, {"pay", 12}, {"composite", 12}, {"another", 13},
-    {"proprietaryLaw", 14}, {"nonOperatingIncome", 15}, {"otherContributions", 16},
-    {"merchantTax", 17}, {"resortFee", 18}, {"deposit", 19}, {"consumption", 20},
-    {"soleProprietorCPIContributions", 21}, {"cpiContributions", 22},
-    {"soleProprietorCMIContributions", 23}, {"cmiContributions", 24}, {"csiContributions", 25},
-    {"casinoPayment", 26}, {"fundsIssuance", 27}, {"exciseWithoutMarking", 30},
-    {"exciseWithMarking", 31}, {"commodityWithoutMarking", 32}, {"commodityWithMarking", 33},
-    {NULL, 0}};
+static const struct field_word objects[] = {{"commodity", 1},
+                                            {"excise", 2},
+                                            {"job", 3},
+                                            {"service", 4},
+                                            {"gamblingBet", 5},
+                                            {"gamblingPrize", 6},
+                                            {"lottery", 7},
+                                            {"lotteryPrize", 8},
+                                            {"intellectualActivity", 9},
+                                            {"payment", 10},
+                                            {"agentCommission", 11},
+                                            {"pay", 12},
+                                            {"composite", 12},
+                                            {"another", 13},
+                                            {"proprietaryLaw", 14},
+                                            {"nonOperatingIncome", 15},
+                                            {"otherContributions", 16},
+                                            {"merchantTax", 17},
+                                            {"resortFee", 18},
+                                            {"deposit", 19},
+                                            {"consumption", 20},
+                                            {"soleProprietorCPIContributions", 21},
+                                            {"cpiContributions", 22},
+                                            {"soleProprietorCMIContributions", 23},
+                                            {"cmiContributions", 24},
+                                            {"csiContributions", 25},
+                                            {"casinoPayment", 26},
+                                            {"fundsIssuance", 27},
+                                            {"exciseWithoutMarking", 30},
+                                            {"exciseWithMarking", 31},
+                                            {"commodityWithoutMarking", 32},
+                                            {"commodityWithMarking", 33},
+                                            {NULL, 0}};
 
-static const struct field_word units[] = {
-    {"piece", 0}, {"gram", 10}, {"kilogram", 11}, {"ton", 12}, {"centimeter", 20},
-    {"decimeter", 21}, {"meter", 22}, {"squareCentimeter", 30}, {"squareDecimeter", 31},
-    {"squareMeter", 32}, {"milliliter", 40}, {"liter", 41}, {"cubicMeter", 42},
-    {"kilowattHour", 50}, {"gkal", 51}, {"day", 70}, {"hour", 71}, {"minute", 72}, {"second", 73},
-    {"kilobyte", 80}, {"megabyte", 81}, {"gigabyte", 82}, {"terabyte", 83},
-    {"otherUnits", UNIT_OTHER}, {NULL, 0}};
+static const struct field_word units[] = {{"piece", 0},
+                                          {"gram", 10},
+                                          {"kilogram", 11},
+                                          {"ton", 12},
+                                          {"centimeter", 20},
+                                          {"decimeter", 21},
+                                          {"meter", 22},
+                                          {"squareCentimeter", 30},
+                                          {"squareDecimeter", 31},
+                                          {"squareMeter", 32},
+                                          {"milliliter", 40},
+                                          {"liter", 41},
+                                          {"cubicMeter", 42},
+                                          {"kilowattHour", 50},
+                                          {"gkal", 51},
+                                          {"day", 70},
+                                          {"hour", 71},
+                                          {"minute", 72},
+                                          {"second", 73},
+                                          {"kilobyte", 80},
+                                          {"megabyte", 81},
+                                          {"gigabyte", 82},
+                                          {"terabyte", 83},
+                                          {"otherUnits", UNIT_OTHER},
+                                          {NULL, 0}};
 
 static const struct field_word agents[] = {
     {"bankPayingAgent", 1}, {"bankPayingSubagent", 2}, {"payingAgent", 4}, {"payingSubagent", 8},
-    {"attorney", 16}, {"commissionAgent", 32}, {"another", 64}, {NULL, 0}};
+    {"attorney", 16},       {"commissionAgent", 32},   {"another", 64},    {NULL, 0}};
 
-static const struct field_rule position_fields[] = {
-    {"type", FIELD_TAKEN}, {"name", FIELD_TAKEN}, {"price", FIELD_TAKEN}, {"quantity", FIELD_TAKEN},
-    {"amount", FIELD_TAKEN}, {"infoDiscountAmount", FIELD_TAKEN}, {"department", FIELD_TAKEN},
-    {"measurementUnit", FIELD_TAKEN}, {"piece", FIELD_TAKEN}, {"paymentMethod", FIELD_TAKEN},
-    {"paymentObject", FIELD_TAKEN}, {"tax", FIELD_TAKEN}, {"additionalAttribute", FIELD_TAKEN},
-    {"additionalAttributePrint", FIELD_IGNORED}, {"exciseSum", FIELD_TAKEN},
-    {"countryCode", FIELD_TAKEN}, {"customsDeclaration", FIELD_TAKEN}, {"agentInfo", FIELD_TAKEN},
-    {"supplierInfo", FIELD_TAKEN}, {"nomenclatureCode", FIELD_LATER}, {"markingCode", FIELD_LATER},
-    {"imcParams", FIELD_LATER}, {"productCodes", FIELD_LATER}, {"industryInfo", FIELD_LATER},
-    {"ucUserParam3", FIELD_LATER}, {"ucUserParam4", FIELD_LATER}, {"ucUserParam5", FIELD_LATER},
-    {"ucUserParam6", FIELD_LATER}, {"customParameters", FIELD_LATER}, {NULL, FIELD_TAKEN}};
+static const struct field_rule position_fields[] = {{"type", FIELD_TAKEN},
+                                                    {"name", FIELD_TAKEN},
+                                                    {"price", FIELD_TAKEN},
+                                                    {"quantity", FIELD_TAKEN},
+                                                    {"amount", FIELD_TAKEN},
+                                                    {"infoDiscountAmount", FIELD_TAKEN},
+                                                    {"department", FIELD_TAKEN},
+                                                    {"measurementUnit", FIELD_TAKEN},
+                                                    {"piece", FIELD_TAKEN},
+                                                    {"paymentMethod", FIELD_TAKEN},
+                                                    {"paymentObject", FIELD_TAKEN},
+                                                    {"tax", FIELD_TAKEN},
+                                                    {"additionalAttribute", FIELD_TAKEN},
+                                                    {"additionalAttributePrint", FIELD_IGNORED},
+                                                    {"exciseSum", FIELD_TAKEN},
+                                                    {"countryCode", FIELD_TAKEN},
+                                                    {"customsDeclaration", FIELD_TAKEN},
+                                                    {"agentInfo", FIELD_TAKEN},
+                                                    {"supplierInfo", FIELD_TAKEN},
+                                                    {"nomenclatureCode", FIELD_LATER},
+                                                    {"markingCode", FIELD_LATER},
+                                                    {"imcParams", FIELD_LATER},
+                                                    {"productCodes", FIELD_LATER},
+                                                    {"industryInfo", FIELD_LATER},
+                                                    {"ucUserParam3", FIELD_LATER},
+                                                    {"ucUserParam4", FIELD_LATER},
+                                                    {"ucUserParam5", FIELD_LATER},
+                                                    {"ucUserParam6", FIELD_LATER},
+                                                    {"customParameters", FIELD_LATER},
+                                                    {NULL, FIELD_TAKEN}};
 static const struct field_rule tax_fields[] = {
     {"type", FIELD_TAKEN}, {"sum", FIELD_TAKEN}, {NULL, FIELD_TAKEN}};
-static const struct field_rule agent_fields[] = {
-    {"agents", FIELD_TAKEN}, {"agentsPrint", FIELD_IGNORED}, {"agentDataPrint", FIELD_IGNORED},
-    {"payingAgent", FIELD_TAKEN}, {"receivePaymentsOperator", FIELD_TAKEN},
-    {"moneyTransferOperator", FIELD_TAKEN}, {NULL, FIELD_TAKEN}};
+static const struct field_rule agent_fields[] = {{"agents", FIELD_TAKEN},
+                                                 {"agentsPrint", FIELD_IGNORED},
+                                                 {"agentDataPrint", FIELD_IGNORED},
+                                                 {"payingAgent", FIELD_TAKEN},
+                                                 {"receivePaymentsOperator", FIELD_TAKEN},
+                                                 {"moneyTransferOperator", FIELD_TAKEN},
+                                                 {NULL, FIELD_TAKEN}};
 static const struct field_rule paying_agent_fields[] = {
     {"operation", FIELD_TAKEN}, {"phones", FIELD_TAKEN}, {NULL, FIELD_TAKEN}};
 static const struct field_rule phones_fields[] = {{"phones", FIELD_TAKEN}, {NULL, FIELD_TAKEN}};
-static const struct field_rule transfer_fields[] = {
-    {"name", FIELD_TAKEN}, {"address", FIELD_TAKEN}, {"vatin", FIELD_TAKEN},
-    {"phones", FIELD_TAKEN}, {NULL, FIELD_TAKEN}};
-static const struct field_rule supplier_fields[] = {
-    {"name", FIELD_TAKEN}, {"vatin", FIELD_TAKEN}, {"phones", FIELD_TAKEN},
-    {"supplierPrint", FIELD_IGNORED}, {"supplierVatinPrint", FIELD_IGNORED}, {NULL, FIELD_TAKEN}};
-static const struct field_rule user_attribute_fields[] = {
-    {"type", FIELD_TAKEN}, {"name", FIELD_TAKEN}, {"value", FIELD_TAKEN}, {"print", FIELD_IGNORED},
-    {NULL, FIELD_TAKEN}};
+static const struct field_rule transfer_fields[] = {{"name", FIELD_TAKEN},
+                                                    {"address", FIELD_TAKEN},
+                                                    {"vatin", FIELD_TAKEN},
+                                                    {"phones", FIELD_TAKEN},
+                                                    {NULL, FIELD_TAKEN}};
+static const struct field_rule supplier_fields[] = {{"name", FIELD_TAKEN},
+                                                    {"vatin", FIELD_TAKEN},
+                                                    {"phones", FIELD_TAKEN},
+                                                    {"supplierPrint", FIELD_IGNORED},
+                                                    {"supplierVatinPrint", FIELD_IGNORED},
+                                                    {NULL, FIELD_TAKEN}};
+static const struct field_rule user_attribute_fields[] = {{"type", FIELD_TAKEN},
+                                                          {"name", FIELD_TAKEN},
+                                                          {"value", FIELD_TAKEN},
+                                                          {"print", FIELD_IGNORED},
+                                                          {NULL, FIELD_TAKEN}};
 static const struct field_rule extra_fields[] = {
     {"type", FIELD_TAKEN}, {"value", FIELD_TAKEN}, {"print", FIELD_IGNORED}, {NULL, FIELD_TAKEN}};
 
@@ -108,7 +184,8 @@ static bool put_tax(const struct field_reader *reader, struct byte_writer *write
     return got != FIELD_BAD;
 }
 
-/* measurementUnit as a code of 2108: a word, a number, or the unit as paper prints it. other: a text of the caller's own. */
+/* measurementUnit as a code of 2108: a word, a number, or the unit as paper prints it. other: a
+ * text of the caller's own. */
 static int read_unit(const struct field_reader *reader, unsigned *unit, const char **other)
 {
     struct json_object *value = NULL;
@@ -214,11 +291,12 @@ static bool put_agent_flag(const struct field_reader *agent, struct byte_writer 
     }
     struct json_object *value = json_object_array_get_idx(array, 0);
     if (!json_object_is_type(value, json_type_string)) {
-        field_fail(agent, "agents[0]", ERROR_FIELD_TYPE, TAG_ITEM_AGENT_FLAG, "a string is expected");
+        field_fail(agent, "agents[0]", ERROR_FIELD_TYPE, TAG_ITEM_AGENT_FLAG,
+                   "a string is expected");
         return false;
     }
-    if (field_word_of(agent, "agents[0]", TAG_ITEM_AGENT_FLAG, agents, json_object_get_string(value),
-                      &bits) == FIELD_BAD)
+    if (field_word_of(agent, "agents[0]", TAG_ITEM_AGENT_FLAG, agents,
+                      json_object_get_string(value), &bits) == FIELD_BAD)
         return false;
     tlv_put_u8(writer, TAG_ITEM_AGENT_FLAG, (uint8_t)bits);
     return true;
@@ -304,7 +382,8 @@ static bool put_sums(const struct field_reader *reader, struct byte_writer *writ
     if (field_required(reader, "price", field_money(reader, "price", TAG_ITEM_PRICE, &price)) ==
             FIELD_BAD ||
         field_required(reader, "quantity",
-                       field_quantity(reader, "quantity", TAG_ITEM_QUANTITY, &quantity)) == FIELD_BAD ||
+                       field_quantity(reader, "quantity", TAG_ITEM_QUANTITY, &quantity)) ==
+            FIELD_BAD ||
         field_required(reader, "amount", field_money(reader, "amount", TAG_ITEM_SUM, &amount)) ==
             FIELD_BAD)
         return false;
@@ -332,7 +411,8 @@ static bool put_codes(const struct field_reader *reader, struct byte_writer *wri
 {
     unsigned method = 4, object = 1;
     uint64_t department, excise;
-    if (field_word(reader, "paymentMethod", TAG_ITEM_PAYMENT_METHOD, methods, &method) == FIELD_BAD ||
+    if (field_word(reader, "paymentMethod", TAG_ITEM_PAYMENT_METHOD, methods, &method) ==
+            FIELD_BAD ||
         field_number(reader, "department", 255, &department) == FIELD_BAD)
         return false;
     /* paymentObject comes as a word, or as the number of 1212. */
@@ -351,7 +431,8 @@ static bool put_codes(const struct field_reader *reader, struct byte_writer *wri
             return false;
         }
         object = word->value;
-    } else if (field_word(reader, "paymentObject", TAG_ITEM_SUBJECT, objects, &object) == FIELD_BAD) {
+    } else if (field_word(reader, "paymentObject", TAG_ITEM_SUBJECT, objects, &object) ==
+               FIELD_BAD) {
         return false;
     }
     if (object == 31 || object == 33) {
@@ -430,9 +511,11 @@ static bool put_user_attribute(const struct field_reader *reader, struct byte_wr
     size_t mark = tlv_begin(writer, TAG_USER_PROPERTY);
     if (!field_check_names(reader, user_attribute_fields) ||
         field_required(reader, "name",
-                       field_put_text(reader, "name", TAG_USER_PROPERTY_NAME, writer)) == FIELD_BAD ||
+                       field_put_text(reader, "name", TAG_USER_PROPERTY_NAME, writer)) ==
+            FIELD_BAD ||
         field_required(reader, "value",
-                       field_put_text(reader, "value", TAG_USER_PROPERTY_VALUE, writer)) == FIELD_BAD)
+                       field_put_text(reader, "value", TAG_USER_PROPERTY_VALUE, writer)) ==
+            FIELD_BAD)
         return false;
     tlv_end(writer, mark);
     return true;
@@ -450,8 +533,9 @@ enum task_item_result task_put_item(const struct field_reader *reader, struct by
 {
     enum { POSITION, TEXT, BARCODE, USER_ATTRIBUTE, EXTRA };
     static const struct field_word types[] = {
-        {"position", POSITION}, {"text", TEXT}, {"barcode", BARCODE},
-        {"userAttribute", USER_ATTRIBUTE}, {"additionalAttribute", EXTRA}, {NULL, 0}};
+        {"position", POSITION},         {"text", TEXT},
+        {"barcode", BARCODE},           {"userAttribute", USER_ATTRIBUTE},
+        {"additionalAttribute", EXTRA}, {NULL, 0}};
     unsigned type;
     if (field_required(reader, "type", field_word(reader, "type", 0, types, &type)) == FIELD_BAD)
         return TASK_ITEM_BAD;
@@ -467,8 +551,9 @@ enum task_item_result task_put_item(const struct field_reader *reader, struct by
     else if (type == USER_ATTRIBUTE)
         good = put_user_attribute(&other, writer);
     else
-        good = field_check_names(&other, extra_fields) &&
-               field_required(&other, "value",
-                              field_put_text(&other, "value", TAG_RECEIPT_EXTRA, writer)) != FIELD_BAD;
+        good =
+            field_check_names(&other, extra_fields) &&
+            field_required(&other, "value",
+                           field_put_text(&other, "value", TAG_RECEIPT_EXTRA, writer)) != FIELD_BAD;
     return good ? TASK_ITEM_OTHER : TASK_ITEM_BAD;
 }

@@ -1,4 +1,5 @@
-/* One element of a receipt's "items" as TLV: a position (1059), text, QR code, or an extra property. Private to tools/kkt. */
+/* One element of a receipt's "items" as TLV: a position (1059), text, QR code, or an extra
+ * property. Private to tools/kkt. */
 #ifndef TOOLS_KKT_TASK_ITEM_H
 #define TOOLS_KKT_TASK_ITEM_H
 

@@ -9,7 +9,7 @@
 #include "tools/kkt/json_input.h"
 #include "tools/kkt/task_build.h"
 
-#define TASKS_MAX 10000u
+#define TASKS_MAX    10000u
 #define KEY_TEXT_MAX 64u
 
 static const struct task_info infos[] = {
@@ -38,16 +38,41 @@ static const struct task_info infos[] = {
 };
 #define INFO_COUNT (sizeof infos / sizeof infos[0])
 
-static const char *const later_types[] = {
-    "buy", "buyReturn", "sellCorrection", "buyCorrection", "sellReturnCorrection",
-    "buyReturnCorrection", "continuePrint", "printFnDocument", "printDocumentsFromJournal",
-    "reportDepartments", "reportFnRegistrations", "fnChange", "changeRegistrationParameters",
-    "closeArchive", "getRegistrationInfo", "getOverallTotals", "getDepartmentSum", "getMcu",
-    "getLicenses", "getDeviceParameters", "setDeviceParameters", "getLastFiscalParams",
-    "beginMarkingCodeValidation", "getMarkingCodeValidationStatus", "acceptMarkingCode",
-    "declineMarkingCode", "cancelMarkingCodeValidation", "clearMarkingCodeValidationResult",
-    "checkMarkingCodeValidationsReady", "validateMarks", "addMarksToBuffer", "checkImcWorkState",
-    "checkImcTime", "pingIsm", "ismExchangeStatus"};
+static const char *const later_types[] = {"buy",
+                                          "buyReturn",
+                                          "sellCorrection",
+                                          "buyCorrection",
+                                          "sellReturnCorrection",
+                                          "buyReturnCorrection",
+                                          "continuePrint",
+                                          "printFnDocument",
+                                          "printDocumentsFromJournal",
+                                          "reportDepartments",
+                                          "reportFnRegistrations",
+                                          "fnChange",
+                                          "changeRegistrationParameters",
+                                          "closeArchive",
+                                          "getRegistrationInfo",
+                                          "getOverallTotals",
+                                          "getDepartmentSum",
+                                          "getMcu",
+                                          "getLicenses",
+                                          "getDeviceParameters",
+                                          "setDeviceParameters",
+                                          "getLastFiscalParams",
+                                          "beginMarkingCodeValidation",
+                                          "getMarkingCodeValidationStatus",
+                                          "acceptMarkingCode",
+                                          "declineMarkingCode",
+                                          "cancelMarkingCodeValidation",
+                                          "clearMarkingCodeValidationResult",
+                                          "checkMarkingCodeValidationsReady",
+                                          "validateMarks",
+                                          "addMarksToBuffer",
+                                          "checkImcWorkState",
+                                          "checkImcTime",
+                                          "pingIsm",
+                                          "ismExchangeStatus"};
 
 const struct task_info *task_info_find(const char *name)
 {
@@ -72,24 +97,30 @@ bool task_type_is_later(const char *name)
 
 /* ---- Tasks that are not receipts ----------------------------------------------------------- */
 
-static const struct field_rule shift_fields[] = {
-    TASK_COMMON_FIELDS, {"operator", FIELD_TAKEN}, {"electronically", FIELD_TAKEN},
-    {"preItems", FIELD_TAKEN}, {"postItems", FIELD_TAKEN}, {"additionalAttribute", FIELD_LATER},
-    {"ignoreNonFiscalPrintErrors", FIELD_IGNORED}, {NULL, FIELD_TAKEN}};
+static const struct field_rule shift_fields[] = {TASK_COMMON_FIELDS,
+                                                 {"operator", FIELD_TAKEN},
+                                                 {"electronically", FIELD_TAKEN},
+                                                 {"preItems", FIELD_TAKEN},
+                                                 {"postItems", FIELD_TAKEN},
+                                                 {"additionalAttribute", FIELD_LATER},
+                                                 {"ignoreNonFiscalPrintErrors", FIELD_IGNORED},
+                                                 {NULL, FIELD_TAKEN}};
 static const struct field_rule cash_fields[] = {
-    TASK_COMMON_FIELDS, {"operator", FIELD_TAKEN}, {"electronically", FIELD_LATER},
+    TASK_COMMON_FIELDS,       {"operator", FIELD_TAKEN}, {"electronically", FIELD_LATER},
     {"cashSum", FIELD_TAKEN}, {"preItems", FIELD_TAKEN}, {"postItems", FIELD_TAKEN},
     {NULL, FIELD_TAKEN}};
-static const struct field_rule state_fields[] = {
-    TASK_COMMON_FIELDS, {"operator", FIELD_TAKEN}, {"electronically", FIELD_TAKEN},
-    {NULL, FIELD_TAKEN}};
+static const struct field_rule state_fields[] = {TASK_COMMON_FIELDS,
+                                                 {"operator", FIELD_TAKEN},
+                                                 {"electronically", FIELD_TAKEN},
+                                                 {NULL, FIELD_TAKEN}};
 static const struct field_rule non_fiscal_fields[] = {
     TASK_COMMON_FIELDS, {"items", FIELD_TAKEN}, {"printFooter", FIELD_TAKEN}, {NULL, FIELD_TAKEN}};
 static const struct field_rule time_fields[] = {
     TASK_COMMON_FIELDS, {"dateTime", FIELD_TAKEN}, {NULL, FIELD_TAKEN}};
-static const struct field_rule document_fields[] = {
-    TASK_COMMON_FIELDS, {"fiscalDocumentNumber", FIELD_TAKEN}, {"withRawData", FIELD_TAKEN},
-    {NULL, FIELD_TAKEN}};
+static const struct field_rule document_fields[] = {TASK_COMMON_FIELDS,
+                                                    {"fiscalDocumentNumber", FIELD_TAKEN},
+                                                    {"withRawData", FIELD_TAKEN},
+                                                    {NULL, FIELD_TAKEN}};
 static const struct field_rule copy_fields[] = {
     TASK_COMMON_FIELDS, {"operator", FIELD_IGNORED}, {NULL, FIELD_TAKEN}};
 static const struct field_rule query_fields[] = {TASK_COMMON_FIELDS, {NULL, FIELD_TAKEN}};
@@ -97,7 +128,8 @@ static const struct field_rule query_fields[] = {TASK_COMMON_FIELDS, {NULL, FIEL
 static bool build_shift(const struct field_reader *reader, struct byte_writer *writer)
 {
     bool electronically = false;
-    if (!field_check_names(reader, shift_fields) || task_put_operator(reader, writer) == FIELD_BAD ||
+    if (!field_check_names(reader, shift_fields) ||
+        task_put_operator(reader, writer) == FIELD_BAD ||
         field_bool(reader, "electronically", &electronically) == FIELD_BAD)
         return false;
     if (electronically)
@@ -126,7 +158,8 @@ static bool build_state_report(const struct field_reader *reader, struct byte_wr
     struct byte_writer measure;
     bool electronically = false;
     byte_writer_init(&measure, NULL, 0);
-    if (!field_check_names(reader, state_fields) || task_put_operator(reader, &measure) == FIELD_BAD ||
+    if (!field_check_names(reader, state_fields) ||
+        task_put_operator(reader, &measure) == FIELD_BAD ||
         field_bool(reader, "electronically", &electronically) == FIELD_BAD)
         return false;
     if (electronically)
@@ -218,8 +251,8 @@ static bool build(const struct field_reader *reader, struct task *task, struct b
 
 static bool read_key(const struct field_reader *reader, struct task *task)
 {
-    static const char *const names[] = {"key", "uuid", "externalId", "external_id", "taskId",
-                                        "idCommand", "IdCommand"};
+    static const char *const names[] = {"key",    "uuid",      "externalId", "external_id",
+                                        "taskId", "idCommand", "IdCommand"};
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
         const char *text;
         size_t length;
@@ -229,8 +262,8 @@ static bool read_key(const struct field_reader *reader, struct task *task)
         if (got == FIELD_ABSENT)
             continue;
         if (task->key[0] != 0) {
-            field_fail(reader, names[i], ERROR_FIELD_REPEATED, 0, "the task has a key already, %.40s",
-                       task->key);
+            field_fail(reader, names[i], ERROR_FIELD_REPEATED, 0,
+                       "the task has a key already, %.40s", task->key);
             return false;
         }
         if (length == 0 || length > KEY_TEXT_MAX || strlen(text) != length) {
@@ -243,8 +276,8 @@ static bool read_key(const struct field_reader *reader, struct task *task)
     return true;
 }
 
-/* The key of task `index` of a request: the first 16 bytes of SHA-256("uuid/index") as hexadecimal digits, which is what
- * kkt_key_parse() makes of that text. */
+/* The key of task `index` of a request: the first 16 bytes of SHA-256("uuid/index") as hexadecimal
+ * digits, which is what kkt_key_parse() makes of that text. */
 static void derive_key(const char *uuid, size_t index, char out[65])
 {
     char text[100];
@@ -280,7 +313,8 @@ static void find_key_conflicts(struct task_list *list)
             continue;
         for (size_t j = 0; j < i; j++) {
             const struct task *other = &list->tasks[j];
-            if (other->error.code != 0 || other->info->job == 0 || strcmp(other->key, task->key) != 0)
+            if (other->error.code != 0 || other->info->job == 0 ||
+                strcmp(other->key, task->key) != 0)
                 continue;
             if (other->info->job == task->info->job && other->size == task->size &&
                 memcmp(other->body, task->body, task->size) == 0)
@@ -297,7 +331,8 @@ static void find_key_conflicts(struct task_list *list)
 static void read_task(struct json_object *object, const struct task_environment *environment,
                       struct task *task, uint8_t *buffer)
 {
-    struct field_reader reader = {.object = object, .environment = environment, .error = &task->error};
+    struct field_reader reader = {
+        .object = object, .environment = environment, .error = &task->error};
     struct byte_writer writer;
     const char *type = NULL;
     size_t length = 0;
@@ -305,7 +340,8 @@ static void read_task(struct json_object *object, const struct task_environment 
         field_error(&task->error, ERROR_FIELD_TYPE, 0, 0, "", "a task is an object");
         return;
     }
-    if (field_required(&reader, "type", field_string(&reader, "type", &type, &length)) == FIELD_BAD ||
+    if (field_required(&reader, "type", field_string(&reader, "type", &type, &length)) ==
+            FIELD_BAD ||
         !read_key(&reader, task))
         return;
     snprintf(task->type, sizeof task->type, "%.39s", type);
@@ -334,8 +370,10 @@ static void read_task(struct json_object *object, const struct task_environment 
 /* Looks through the wrapper {uuid, request}. *root becomes the request. */
 static int open_wrapper(struct json_object **root, struct task_list *list, kkt_error *error)
 {
-    static const struct field_rule fields[] = {{"uuid", FIELD_TAKEN}, {"request", FIELD_TAKEN},
-                                               {"deviceID", FIELD_LATER}, {"callbacks", FIELD_LATER},
+    static const struct field_rule fields[] = {{"uuid", FIELD_TAKEN},
+                                               {"request", FIELD_TAKEN},
+                                               {"deviceID", FIELD_LATER},
+                                               {"callbacks", FIELD_LATER},
                                                {NULL, FIELD_TAKEN}};
     struct field_reader reader = {.object = *root, .error = error};
     struct json_object *request = NULL;
@@ -349,7 +387,8 @@ static int open_wrapper(struct json_object **root, struct task_list *list, kkt_e
         field_required(&reader, "uuid", field_string(&reader, "uuid", &uuid, &length)) == FIELD_BAD)
         return error->code;
     if (length == 0 || length > KEY_TEXT_MAX || strlen(uuid) != length) {
-        field_fail(&reader, "uuid", ERROR_FIELD_LENGTH, 0, "a uuid has 1 to %u bytes", KEY_TEXT_MAX);
+        field_fail(&reader, "uuid", ERROR_FIELD_LENGTH, 0, "a uuid has 1 to %u bytes",
+                   KEY_TEXT_MAX);
         return error->code;
     }
     snprintf(list->uuid, sizeof list->uuid, "%s", uuid);

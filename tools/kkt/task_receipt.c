@@ -8,37 +8,61 @@
 #include "tools/kkt/task_item.h"
 
 const struct field_word task_tax_systems[] = {
-    {"osn", 1},   {"usnIncome", 2}, {"usnIncomeOutcome", 4}, {"envd", 8},
-    {"esn", 16},  {"patent", 32},   {NULL, 0}};
+    {"osn", 1},     {"usnIncome", 2}, {"usnIncomeOutcome", 4}, {"envd", 8}, {"esn", 16},
+    {"patent", 32}, {NULL, 0}};
 
-static const struct field_word payment_types[] = {
-    {"cash", PAYMENT_CASH},     {"electronically", PAYMENT_ELECTRONIC},
-    {"prepaid", PAYMENT_PREPAID}, {"credit", PAYMENT_CREDIT},
-    {"other", PAYMENT_OTHER},   {"0", PAYMENT_CASH},
-    {"1", PAYMENT_ELECTRONIC},  {"2", PAYMENT_PREPAID},
-    {"3", PAYMENT_CREDIT},      {"4", PAYMENT_OTHER},
-    {NULL, 0}};
+static const struct field_word payment_types[] = {{"cash", PAYMENT_CASH},
+                                                  {"electronically", PAYMENT_ELECTRONIC},
+                                                  {"prepaid", PAYMENT_PREPAID},
+                                                  {"credit", PAYMENT_CREDIT},
+                                                  {"other", PAYMENT_OTHER},
+                                                  {"0", PAYMENT_CASH},
+                                                  {"1", PAYMENT_ELECTRONIC},
+                                                  {"2", PAYMENT_PREPAID},
+                                                  {"3", PAYMENT_CREDIT},
+                                                  {"4", PAYMENT_OTHER},
+                                                  {NULL, 0}};
 
-static const struct field_rule receipt_fields[] = {
-    TASK_COMMON_FIELDS,
-    {"operator", FIELD_TAKEN}, {"taxationType", FIELD_TAKEN}, {"electronically", FIELD_TAKEN},
-    {"ignoreNonFiscalPrintErrors", FIELD_TAKEN}, {"paymentsPlace", FIELD_TAKEN},
-    {"paymentsAddress", FIELD_TAKEN}, {"machineNumber", FIELD_TAKEN}, {"clientInfo", FIELD_TAKEN},
-    {"companyInfo", FIELD_TAKEN}, {"items", FIELD_TAKEN}, {"payments", FIELD_TAKEN},
-    {"taxes", FIELD_TAKEN}, {"total", FIELD_TAKEN}, {"preItems", FIELD_TAKEN},
-    {"postItems", FIELD_TAKEN}, {"useVAT18", FIELD_LATER}, {"agentInfo", FIELD_LATER},
-    {"supplierInfo", FIELD_LATER}, {"operationInfo", FIELD_LATER}, {"industryInfo", FIELD_LATER},
-    {"validateMarkingCodes", FIELD_LATER}, {"customParameters", FIELD_LATER},
-    {"correctionType", FIELD_LATER}, {"correctionBaseDate", FIELD_LATER},
-    {"correctionBaseNumber", FIELD_LATER}, {"correctionBaseName", FIELD_LATER},
-    {NULL, FIELD_TAKEN}};
+static const struct field_rule receipt_fields[] = {TASK_COMMON_FIELDS,
+                                                   {"operator", FIELD_TAKEN},
+                                                   {"taxationType", FIELD_TAKEN},
+                                                   {"electronically", FIELD_TAKEN},
+                                                   {"ignoreNonFiscalPrintErrors", FIELD_TAKEN},
+                                                   {"paymentsPlace", FIELD_TAKEN},
+                                                   {"paymentsAddress", FIELD_TAKEN},
+                                                   {"machineNumber", FIELD_TAKEN},
+                                                   {"clientInfo", FIELD_TAKEN},
+                                                   {"companyInfo", FIELD_TAKEN},
+                                                   {"items", FIELD_TAKEN},
+                                                   {"payments", FIELD_TAKEN},
+                                                   {"taxes", FIELD_TAKEN},
+                                                   {"total", FIELD_TAKEN},
+                                                   {"preItems", FIELD_TAKEN},
+                                                   {"postItems", FIELD_TAKEN},
+                                                   {"useVAT18", FIELD_LATER},
+                                                   {"agentInfo", FIELD_LATER},
+                                                   {"supplierInfo", FIELD_LATER},
+                                                   {"operationInfo", FIELD_LATER},
+                                                   {"industryInfo", FIELD_LATER},
+                                                   {"validateMarkingCodes", FIELD_LATER},
+                                                   {"customParameters", FIELD_LATER},
+                                                   {"correctionType", FIELD_LATER},
+                                                   {"correctionBaseDate", FIELD_LATER},
+                                                   {"correctionBaseNumber", FIELD_LATER},
+                                                   {"correctionBaseName", FIELD_LATER},
+                                                   {NULL, FIELD_TAKEN}};
 
 static const struct field_rule operator_fields[] = {
     {"name", FIELD_TAKEN}, {"vatin", FIELD_TAKEN}, {NULL, FIELD_TAKEN}};
-static const struct field_rule client_fields[] = {
-    {"emailOrPhone", FIELD_TAKEN}, {"name", FIELD_TAKEN}, {"vatin", FIELD_TAKEN},
-    {"birthDate", FIELD_LATER}, {"citizenship", FIELD_LATER}, {"identityDocumentCode", FIELD_LATER},
-    {"identityDocumentData", FIELD_LATER}, {"address", FIELD_LATER}, {NULL, FIELD_TAKEN}};
+static const struct field_rule client_fields[] = {{"emailOrPhone", FIELD_TAKEN},
+                                                  {"name", FIELD_TAKEN},
+                                                  {"vatin", FIELD_TAKEN},
+                                                  {"birthDate", FIELD_LATER},
+                                                  {"citizenship", FIELD_LATER},
+                                                  {"identityDocumentCode", FIELD_LATER},
+                                                  {"identityDocumentData", FIELD_LATER},
+                                                  {"address", FIELD_LATER},
+                                                  {NULL, FIELD_TAKEN}};
 static const struct field_rule company_fields[] = {{"email", FIELD_TAKEN}, {NULL, FIELD_TAKEN}};
 static const struct field_rule payment_fields[] = {
     {"type", FIELD_TAKEN}, {"sum", FIELD_TAKEN}, {"printItems", FIELD_LATER}, {NULL, FIELD_TAKEN}};
@@ -67,7 +91,8 @@ static bool put_buyer(const struct field_reader *reader, struct byte_writer *wri
         if (!field_check_names(&client, client_fields) ||
             field_put_text(&client, "emailOrPhone", TAG_BUYER_CONTACT, writer) == FIELD_BAD)
             return false;
-        /* FFD 1.2 gathers the buyer in 1256; the formats before it have 1227 and 1228 in the receipt itself. */
+        /* FFD 1.2 gathers the buyer in 1256; the formats before it have 1227 and 1228 in the
+         * receipt itself. */
         bool gathered = reader->environment->ffd == FFD_1_2;
         size_t before = writer->length;
         size_t mark = gathered ? tlv_begin(writer, TAG_BUYER) : 0;
@@ -83,8 +108,9 @@ static bool put_buyer(const struct field_reader *reader, struct byte_writer *wri
     if (got == FIELD_BAD)
         return false;
     got = field_object(reader, "companyInfo", &company);
-    if (got == FIELD_GOT && (!field_check_names(&company, company_fields) ||
-                             field_put_text(&company, "email", TAG_SENDER_EMAIL, writer) == FIELD_BAD))
+    if (got == FIELD_GOT &&
+        (!field_check_names(&company, company_fields) ||
+         field_put_text(&company, "email", TAG_SENDER_EMAIL, writer) == FIELD_BAD))
         return false;
     return got != FIELD_BAD;
 }
@@ -169,8 +195,8 @@ static bool put_payments(const struct field_reader *reader, uint64_t due,
         if (field_element(reader, "payments", array, i, &element) == FIELD_BAD ||
             !field_check_names(&element, payment_fields))
             return false;
-        if (field_required(&element, "type", field_word(&element, "type", 0, payment_types, &type)) ==
-                FIELD_BAD ||
+        if (field_required(&element, "type",
+                           field_word(&element, "type", 0, payment_types, &type)) == FIELD_BAD ||
             field_required(&element, "sum", field_money(&element, "sum", 0, &sum)) == FIELD_BAD)
             return false;
         if (count > 1000) {
@@ -196,8 +222,13 @@ static bool put_payments(const struct field_reader *reader, uint64_t due,
 /* Tag of the tax total of a rate; 0 when it stands inside 1115. */
 static uint16_t vat_total_tag(unsigned rate)
 {
-    static const uint16_t tags[] = {0, TAG_VAT_20, TAG_VAT_10, TAG_VAT_20_120, TAG_VAT_10_110,
-                                    TAG_TURNOVER_0, TAG_TURNOVER_NO_VAT};
+    static const uint16_t tags[] = {0,
+                                    TAG_VAT_20,
+                                    TAG_VAT_10,
+                                    TAG_VAT_20_120,
+                                    TAG_VAT_10_110,
+                                    TAG_TURNOVER_0,
+                                    TAG_TURNOVER_NO_VAT};
     return rate < sizeof tags / sizeof tags[0] ? tags[rate] : 0;
 }
 

@@ -1,4 +1,5 @@
-/* registration: organization, device and ofd as the TLV of a registration report, with the operator's address as board settings in the same job. */
+/* registration: organization, device and ofd as the TLV of a registration report, with the
+ * operator's address as board settings in the same job. */
 #include <stdio.h>
 #include <string.h>
 
@@ -9,26 +10,46 @@
 
 #define RNM_AUTO "auto"
 
-static const struct field_rule task_fields[] = {
-    TASK_COMMON_FIELDS, {"operator", FIELD_TAKEN},
-    {"organization", FIELD_TAKEN}, {"device", FIELD_TAKEN}, {"ofd", FIELD_TAKEN},
-    {"electronically", FIELD_TAKEN}, {"reason", FIELD_LATER}, {"changeInfoReasons", FIELD_LATER},
-    {"preItems", FIELD_LATER}, {"postItems", FIELD_LATER}, {NULL, FIELD_TAKEN}};
+static const struct field_rule task_fields[] = {TASK_COMMON_FIELDS,
+                                                {"operator", FIELD_TAKEN},
+                                                {"organization", FIELD_TAKEN},
+                                                {"device", FIELD_TAKEN},
+                                                {"ofd", FIELD_TAKEN},
+                                                {"electronically", FIELD_TAKEN},
+                                                {"reason", FIELD_LATER},
+                                                {"changeInfoReasons", FIELD_LATER},
+                                                {"preItems", FIELD_LATER},
+                                                {"postItems", FIELD_LATER},
+                                                {NULL, FIELD_TAKEN}};
 static const struct field_rule organization_fields[] = {
-    {"name", FIELD_TAKEN}, {"vatin", FIELD_TAKEN}, {"email", FIELD_TAKEN},
-    {"taxationTypes", FIELD_TAKEN}, {"agents", FIELD_LATER}, {"address", FIELD_TAKEN},
+    {"name", FIELD_TAKEN},   {"vatin", FIELD_TAKEN},
+    {"email", FIELD_TAKEN},  {"taxationTypes", FIELD_TAKEN},
+    {"agents", FIELD_LATER}, {"address", FIELD_TAKEN},
     {NULL, FIELD_TAKEN}};
-static const struct field_rule device_fields[] = {
-    {"paymentsAddress", FIELD_TAKEN}, {"fnsUrl", FIELD_TAKEN}, {"registrationNumber", FIELD_TAKEN},
-    {"offlineMode", FIELD_TAKEN}, {"machineInstallation", FIELD_TAKEN}, {"bso", FIELD_TAKEN},
-    {"encryption", FIELD_TAKEN}, {"autoMode", FIELD_TAKEN}, {"machineNumber", FIELD_TAKEN},
-    {"internet", FIELD_TAKEN}, {"service", FIELD_TAKEN}, {"gambling", FIELD_TAKEN},
-    {"lottery", FIELD_TAKEN}, {"excise", FIELD_TAKEN}, {"defaultTaxationType", FIELD_TAKEN},
-    {"ofdChannel", FIELD_IGNORED}, {"ffdVersion", FIELD_TAKEN}, {"marking", FIELD_LATER},
-    {"pawnShopActivity", FIELD_LATER}, {"insuranceActivity", FIELD_LATER}, {NULL, FIELD_TAKEN}};
+static const struct field_rule device_fields[] = {{"paymentsAddress", FIELD_TAKEN},
+                                                  {"fnsUrl", FIELD_TAKEN},
+                                                  {"registrationNumber", FIELD_TAKEN},
+                                                  {"offlineMode", FIELD_TAKEN},
+                                                  {"machineInstallation", FIELD_TAKEN},
+                                                  {"bso", FIELD_TAKEN},
+                                                  {"encryption", FIELD_TAKEN},
+                                                  {"autoMode", FIELD_TAKEN},
+                                                  {"machineNumber", FIELD_TAKEN},
+                                                  {"internet", FIELD_TAKEN},
+                                                  {"service", FIELD_TAKEN},
+                                                  {"gambling", FIELD_TAKEN},
+                                                  {"lottery", FIELD_TAKEN},
+                                                  {"excise", FIELD_TAKEN},
+                                                  {"defaultTaxationType", FIELD_TAKEN},
+                                                  {"ofdChannel", FIELD_IGNORED},
+                                                  {"ffdVersion", FIELD_TAKEN},
+                                                  {"marking", FIELD_LATER},
+                                                  {"pawnShopActivity", FIELD_LATER},
+                                                  {"insuranceActivity", FIELD_LATER},
+                                                  {NULL, FIELD_TAKEN}};
 static const struct field_rule ofd_fields[] = {
-    {"name", FIELD_TAKEN}, {"vatin", FIELD_TAKEN}, {"host", FIELD_TAKEN}, {"port", FIELD_TAKEN},
-    {"dns", FIELD_IGNORED}, {"tls", FIELD_TAKEN}, {"caFile", FIELD_TAKEN}, {NULL, FIELD_TAKEN}};
+    {"name", FIELD_TAKEN},  {"vatin", FIELD_TAKEN}, {"host", FIELD_TAKEN},   {"port", FIELD_TAKEN},
+    {"dns", FIELD_IGNORED}, {"tls", FIELD_TAKEN},   {"caFile", FIELD_TAKEN}, {NULL, FIELD_TAKEN}};
 
 static bool put_tax_systems(const struct field_reader *reader, unsigned *systems,
                             struct byte_writer *writer)
@@ -134,7 +155,8 @@ static bool put_ffd(const struct field_reader *device, struct byte_writer *write
         field_required(device, "ffdVersion", FIELD_ABSENT);
         return false;
     }
-    if (json_object_is_type(value, json_type_object) || json_object_is_type(value, json_type_array) ||
+    if (json_object_is_type(value, json_type_object) ||
+        json_object_is_type(value, json_type_array) ||
         json_object_is_type(value, json_type_boolean)) {
         field_fail(device, "ffdVersion", ERROR_FIELD_TYPE, TAG_FFD_VERSION,
                    "\"1.05\" or \"1.2\" is expected");
@@ -155,15 +177,20 @@ static bool put_ffd(const struct field_reader *device, struct byte_writer *write
 static bool put_device(const struct field_reader *reader, unsigned systems, const char *inn,
                        bool *offline, struct byte_writer *writer)
 {
-    /* What the FN forms itself from the mode byte is told only when it is set; 1207 and 1221 the register sends also as 0 (fiscal.md 4.4). */
+    /* What the FN forms itself from the mode byte is told only when it is set; 1207 and 1221 the
+     * register sends also as 0 (fiscal.md 4.4). */
     static const struct {
         const char *name;
         uint16_t tag;
         bool always;
-    } flags[] = {{"autoMode", TAG_AUTOMATIC_MODE, false}, {"offlineMode", TAG_AUTONOMOUS_MODE, false},
-                 {"encryption", TAG_ENCRYPTION, false},   {"internet", TAG_INTERNET_ONLY, false},
-                 {"service", TAG_SERVICES, false},        {"bso", TAG_BSO_ONLY, false},
-                 {"gambling", TAG_GAMBLING, false},       {"lottery", TAG_LOTTERY, false},
+    } flags[] = {{"autoMode", TAG_AUTOMATIC_MODE, false},
+                 {"offlineMode", TAG_AUTONOMOUS_MODE, false},
+                 {"encryption", TAG_ENCRYPTION, false},
+                 {"internet", TAG_INTERNET_ONLY, false},
+                 {"service", TAG_SERVICES, false},
+                 {"bso", TAG_BSO_ONLY, false},
+                 {"gambling", TAG_GAMBLING, false},
+                 {"lottery", TAG_LOTTERY, false},
                  {"excise", TAG_EXCISE_GOODS, true},
                  {"machineInstallation", TAG_PRINTER_IN_AUTOMAT, true}};
     struct field_reader device;

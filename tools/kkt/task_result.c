@@ -82,7 +82,9 @@ struct json_object *task_job_result(enum task_type type, const kkt_result *resul
 
 const char *task_shift_word(unsigned shift_state)
 {
-    return shift_state == SHIFT_OPEN ? "opened" : shift_state == SHIFT_EXPIRED ? "expired" : "closed";
+    return shift_state == SHIFT_OPEN      ? "opened"
+           : shift_state == SHIFT_EXPIRED ? "expired"
+                                          : "closed";
 }
 
 static struct json_object *in_one(const char *name, struct json_object *part)

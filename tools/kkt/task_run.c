@@ -49,8 +49,8 @@ static struct json_object *failed(const struct task *task, const char *key, cons
 static void remember(kkt_error *worst, const kkt_error *error)
 {
     bool unknown = error->code >= ERROR_OUTCOME_UNKNOWN || error->code == ERROR_LINK_LOST;
-    bool known = worst->code != 0 && worst->code < ERROR_OUTCOME_UNKNOWN &&
-                 worst->code != ERROR_LINK_LOST;
+    bool known =
+        worst->code != 0 && worst->code < ERROR_OUTCOME_UNKNOWN && worst->code != ERROR_LINK_LOST;
     if (worst->code == 0 || (unknown && known))
         *worst = *error;
 }
@@ -143,8 +143,7 @@ static bool wait_job(struct run *run, size_t index, const kkt_key *key)
     unsigned timeout_ms = run->worst.code == ERROR_LINK_LOST ? 1 : run->options->timeout_ms;
     int code = kkt_wait(run->queue, run->device, key, timeout_ms, &result, &error);
     bool sent = code == KKT_OK || was_sent(run->queue, key);
-    run->answers[index] =
-        task_job_answer(task, key, code, &result, sent, run->fns_site, &error);
+    run->answers[index] = task_job_answer(task, key, code, &result, sent, run->fns_site, &error);
     /* The report's document does not hold the state of the exchange; the board tells it. */
     kkt_status status;
     kkt_error ignored;
@@ -153,9 +152,9 @@ static bool wait_job(struct run *run, size_t index, const kkt_key *key)
         kkt_get_status(run->device, &status, &ignored) == KKT_OK &&
         json_object_object_get_ex(run->answers[index], "result", &answer)) {
         struct json_object *exchange = task_ofd_json(&status.ofd);
-        json_object_object_foreach(exchange, name, value)
-            if (!json_object_object_get_ex(answer, name, NULL))
-                json_object_object_add(answer, name, json_object_get(value));
+        json_object_object_foreach(exchange, name,
+                                   value) if (!json_object_object_get_ex(answer, name, NULL))
+            json_object_object_add(answer, name, json_object_get(value));
         json_object_put(exchange);
     }
     if (error.code != 0)
@@ -202,8 +201,8 @@ static bool submit(struct run *run, size_t index, const kkt_key *key)
     char text[37];
     kkt_error error;
     memset(&error, 0, sizeof error);
-    if (kkt_submit(run->queue, key, (enum kkt_job)task->info->job, task->body, task->size, &error) ==
-        KKT_OK)
+    if (kkt_submit(run->queue, key, (enum kkt_job)task->info->job, task->body, task->size,
+                   &error) == KKT_OK)
         return true;
     kkt_key_format(key, text);
     return fail_task(run, index, text, &error);
@@ -223,7 +222,8 @@ static void run_stop(struct run *run)
     }
 }
 
-/* Stores tasks first..end-1 in one commit; when one of them is refused, those that are not are stored one by one. */
+/* Stores tasks first..end-1 in one commit; when one of them is refused, those that are not are
+ * stored one by one. */
 static void submit_batch(struct run *run, size_t first, size_t end, kkt_key *keys, bool *stored)
 {
     kkt_submission *jobs = calloc(end - first, sizeof *jobs);
@@ -234,10 +234,13 @@ static void submit_batch(struct run *run, size_t first, size_t end, kkt_key *key
         stored[i] = take_key(run, i, &keys[i]);
         if (!stored[i] || jobs == NULL)
             continue;
-        jobs[count++] = (kkt_submission){.key = keys[i], .job = (enum kkt_job)task->info->job,
-                                         .body = task->body, .size = task->size};
+        jobs[count++] = (kkt_submission){.key = keys[i],
+                                         .job = (enum kkt_job)task->info->job,
+                                         .body = task->body,
+                                         .size = task->size};
     }
-    bool whole = jobs != NULL && kkt_submit_many(run->queue, jobs, count, &failed_index, &error) == KKT_OK;
+    bool whole =
+        jobs != NULL && kkt_submit_many(run->queue, jobs, count, &failed_index, &error) == KKT_OK;
     free(jobs);
     for (size_t i = first; i < end && !whole; i++)
         stored[i] = stored[i] && submit(run, i, &keys[i]);

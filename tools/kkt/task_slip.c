@@ -1,5 +1,5 @@
-/* Text and QR codes that stand around or inside a document: preItems, postItems, nonFiscal items, and text between
- * the positions of a receipt.
+/* Text and QR codes that stand around or inside a document: preItems, postItems, nonFiscal items,
+ * and text between the positions of a receipt.
  */
 #include <stdio.h>
 #include <string.h>
@@ -16,14 +16,20 @@ static const struct field_word wraps[] = {{"none", 0}, {"chars", 1}, {"words", 2
 static const struct field_word barcode_types[] = {{"QR", 1}, {NULL, 0}};
 static const struct field_word element_types[] = {{"text", 0}, {"barcode", 1}, {NULL, 0}};
 
-static const struct field_rule text_fields[] = {
-    {"type", FIELD_TAKEN},          {"text", FIELD_TAKEN},        {"alignment", FIELD_TAKEN},
-    {"wrap", FIELD_TAKEN},          {"font", FIELD_IGNORED},      {"doubleWidth", FIELD_TAKEN},
-    {"doubleHeight", FIELD_TAKEN},  {"bold", FIELD_TAKEN},        {"brightness", FIELD_IGNORED},
-    {"storeInJournal", FIELD_IGNORED}, {NULL, FIELD_TAKEN}};
+static const struct field_rule text_fields[] = {{"type", FIELD_TAKEN},
+                                                {"text", FIELD_TAKEN},
+                                                {"alignment", FIELD_TAKEN},
+                                                {"wrap", FIELD_TAKEN},
+                                                {"font", FIELD_IGNORED},
+                                                {"doubleWidth", FIELD_TAKEN},
+                                                {"doubleHeight", FIELD_TAKEN},
+                                                {"bold", FIELD_TAKEN},
+                                                {"brightness", FIELD_IGNORED},
+                                                {"storeInJournal", FIELD_IGNORED},
+                                                {NULL, FIELD_TAKEN}};
 static const struct field_rule barcode_fields[] = {
-    {"type", FIELD_TAKEN},       {"barcode", FIELD_TAKEN},   {"barcodeType", FIELD_TAKEN},
-    {"alignment", FIELD_TAKEN},  {"scale", FIELD_IGNORED},   {"height", FIELD_IGNORED},
+    {"type", FIELD_TAKEN},        {"barcode", FIELD_TAKEN},          {"barcodeType", FIELD_TAKEN},
+    {"alignment", FIELD_TAKEN},   {"scale", FIELD_IGNORED},          {"height", FIELD_IGNORED},
     {"printText", FIELD_IGNORED}, {"storeInJournal", FIELD_IGNORED}, {"overlay", FIELD_LATER},
     {NULL, FIELD_TAKEN}};
 

@@ -91,7 +91,8 @@ int verb_print(struct cli *cli)
     return cli_do_job(cli, KKT_JOB_COPY, body, writer.length);
 }
 
-/* The board keeps local wall-clock time (FFD, note on UnixTime): the fields of localtime, coded as if they were UTC. */
+/* The board keeps local wall-clock time (FFD, note on UnixTime): the fields of localtime, coded as
+ * if they were UTC. */
 int verb_time(struct cli *cli)
 {
     uint8_t body[8];
@@ -104,8 +105,10 @@ int verb_time(struct cli *cli)
         return cli_usage(cli, "time sync");
     localtime_r(&now, &local);
     civil = (struct civil_time){.year = (uint16_t)(local.tm_year + 1900),
-                                .month = (uint8_t)(local.tm_mon + 1), .day = (uint8_t)local.tm_mday,
-                                .hour = (uint8_t)local.tm_hour, .minute = (uint8_t)local.tm_min,
+                                .month = (uint8_t)(local.tm_mon + 1),
+                                .day = (uint8_t)local.tm_mday,
+                                .hour = (uint8_t)local.tm_hour,
+                                .minute = (uint8_t)local.tm_min,
                                 .second = (uint8_t)(local.tm_sec > 59 ? 59 : local.tm_sec)};
     if (!civil_to_unix(&civil, &wall))
         return cli_usage(cli, "this computer's clock is outside 1970 to 2105");

@@ -19,9 +19,10 @@
 
 static const char *job_word(int job)
 {
-    static const char *const words[] = {"receipt", "shift open", "shift close", "registration",
-                                        "state report", "x report", "cash in", "cash out", "drawer",
-                                        "non-fiscal", "copy", "set time", "settings"};
+    static const char *const words[] = {"receipt",      "shift open", "shift close", "registration",
+                                        "state report", "x report",   "cash in",     "cash out",
+                                        "drawer",       "non-fiscal", "copy",        "set time",
+                                        "settings"};
     return job >= KKT_JOB_RECEIPT && job <= KKT_JOB_SETTINGS ? words[job - KKT_JOB_RECEIPT] : "?";
 }
 
@@ -52,8 +53,10 @@ static void add_flags(struct json_object *object, unsigned flags)
     static const struct {
         unsigned bit;
         const char *name;
-    } names[] = {{LINK_RESULT_REPLAYED, "replayed"}, {LINK_RESULT_SHIFT_OPENED, "shiftAutoOpened"},
-                 {LINK_RESULT_NOT_PRINTED, "notPrinted"}, {LINK_RESULT_RECOVERED, "recovered"},
+    } names[] = {{LINK_RESULT_REPLAYED, "replayed"},
+                 {LINK_RESULT_SHIFT_OPENED, "shiftAutoOpened"},
+                 {LINK_RESULT_NOT_PRINTED, "notPrinted"},
+                 {LINK_RESULT_RECOVERED, "recovered"},
                  {LINK_RESULT_NO_PAPER, "electronically"}};
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
         if ((flags & names[i].bit) != 0)
@@ -179,7 +182,7 @@ static int show_entry(void *user, const kkt_entry *entry)
                 "JOB", "STATE", "FD", "TOTAL", "NOTE");
     fprintf(listing->cli->out, "%-36s  %-14s  %-12s  %-9s  %5s  %12s  %s\n", key, when,
             job_word((int)result->job), state_word(result), document, total,
-            result->state == KKT_JOB_REFUSED ? result->error.name
+            result->state == KKT_JOB_REFUSED                         ? result->error.name
             : result->state == KKT_JOB_STORED && entry->attempts > 0 ? "sent, not answered yet"
                                                                      : "");
     return 1;
@@ -188,7 +191,8 @@ static int show_entry(void *user, const kkt_entry *entry)
 static int queue_list(struct cli *cli)
 {
     kkt_error error;
-    struct listing listing = {.cli = cli, .array = json_object_new_array(),
+    struct listing listing = {.cli = cli,
+                              .array = json_object_new_array(),
                               .limit = cli->all || cli->unfinished ? 0 : LIST_DEFAULT};
     int code = CLI_DONE;
     if (kkt_list(cli->queue, cli->unfinished, !cli->unfinished, show_entry, &listing, &error) !=

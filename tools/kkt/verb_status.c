@@ -31,8 +31,11 @@ static void paper_text(unsigned paper, char *out, size_t capacity)
     static const struct {
         unsigned bit;
         const char *text;
-    } parts[] = {{PAPER_OUT, "out"}, {COVER_OPEN, "cover open"}, {PRINTER_SILENT, "printer silent"},
-                 {PRINTER_FAULT, "printer fault"}, {PAPER_NEAR_END, "near end"}};
+    } parts[] = {{PAPER_OUT, "out"},
+                 {COVER_OPEN, "cover open"},
+                 {PRINTER_SILENT, "printer silent"},
+                 {PRINTER_FAULT, "printer fault"},
+                 {PAPER_NEAR_END, "near end"}};
     size_t used = 0;
     snprintf(out, capacity, "present");
     for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++) {
@@ -50,8 +53,9 @@ static void print_ofd(struct cli *cli, const kkt_ofd_status *ofd)
     if (ofd->queue_count == 0)
         snprintf(text, sizeof text, "every document is confirmed");
     else
-        snprintf(text, sizeof text, "%u not confirmed, from document %u of %s", (unsigned)ofd->queue_count,
-                 (unsigned)ofd->first_number, clock_text(ofd->first_time, time));
+        snprintf(text, sizeof text, "%u not confirmed, from document %u of %s",
+                 (unsigned)ofd->queue_count, (unsigned)ofd->first_number,
+                 clock_text(ofd->first_time, time));
     line(cli, "operator", text);
     if (ofd->queue_count > 0) {
         snprintf(text, sizeof text, "%u of 30", ofd->days_left);
@@ -61,7 +65,8 @@ static void print_ofd(struct cli *cli, const kkt_ofd_status *ofd)
     if (ofd->connection == OFD_RETRY)
         snprintf(text, sizeof text, "%s in %u s", words[OFD_RETRY], (unsigned)ofd->next_attempt_s);
     line(cli, "  connection", text);
-    line(cli, "  last success", ofd->last_success == 0 ? "never" : clock_text(ofd->last_success, time));
+    line(cli, "  last success",
+         ofd->last_success == 0 ? "never" : clock_text(ofd->last_success, time));
     if (ofd->last_error != 0) {
         kkt_error error;
         kkt_error_describe(ofd->last_error, &error);
@@ -97,8 +102,8 @@ static void print_status(struct cli *cli, const kkt_identity *identity, const kk
     if (identity->ffd == 0)
         line(cli, "registration", "not registered");
     else {
-        snprintf(text, sizeof text, "%s, INN %s, FFD %s", identity->registration_number, identity->inn,
-                 ffd_version_text((uint8_t)identity->ffd));
+        snprintf(text, sizeof text, "%s, INN %s, FFD %s", identity->registration_number,
+                 identity->inn, ffd_version_text((uint8_t)identity->ffd));
         line(cli, "registration", text);
     }
     if (status->fn_present == 0)
@@ -111,11 +116,13 @@ static void print_status(struct cli *cli, const kkt_identity *identity, const kk
     money_format((uint64_t)(status->cash_in_drawer_kop < 0 ? 0 : status->cash_in_drawer_kop), money,
                  sizeof money);
     snprintf(text, sizeof text, "%s, opened %u time(s), %s in it",
-             status->drawer < 3 ? drawers[status->drawer] : "?", (unsigned)status->drawer_openings, money);
+             status->drawer < 3 ? drawers[status->drawer] : "?", (unsigned)status->drawer_openings,
+             money);
     line(cli, "drawer", text);
     paper_text(status->paper, paper, sizeof paper);
     snprintf(text, sizeof text, "%s; %s; %u slip(s) owed", paper,
-             status->print_state < 3 ? prints[status->print_state] : "?", (unsigned)status->slips_owed);
+             status->print_state < 3 ? prints[status->print_state] : "?",
+             (unsigned)status->slips_owed);
     line(cli, "paper", text);
     print_ofd(cli, &status->ofd);
     if (status->block_reason != 0) {
@@ -129,7 +136,8 @@ static void print_status(struct cli *cli, const kkt_identity *identity, const kk
     }
 }
 
-static void print_status_json(struct cli *cli, const kkt_identity *identity, const kkt_status *status)
+static void print_status_json(struct cli *cli, const kkt_identity *identity,
+                              const kkt_status *status)
 {
     struct json_object *object = json_object_new_object(), *part = json_object_new_object();
     json_add_text(part, "modelName", identity->model);

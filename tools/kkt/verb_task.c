@@ -23,7 +23,8 @@ static int refuse_all(struct cli *cli, const kkt_error *error)
 }
 
 /* Prints the answers in the shape of the question: one object, an array, or {uuid, results}. */
-static void print_answers(struct cli *cli, const struct task_list *list, struct json_object *answers)
+static void print_answers(struct cli *cli, const struct task_list *list,
+                          struct json_object *answers)
 {
     struct json_object *object = NULL;
     if (list->wrapped) {

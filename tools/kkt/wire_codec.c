@@ -15,7 +15,8 @@
 #define PATH_SIZE 48
 
 static const uint8_t ofd_signature[4] = {0x2A, 0x08, 0x41, 0x0A};
-static const char *const kind_names[] = {"auto", "tlv", "document", "ofd", "container", "fn", "link"};
+static const char *const kind_names[] = {"auto",      "tlv", "document", "ofd",
+                                         "container", "fn",  "link"};
 
 int wire_kind_find(const char *name)
 {
@@ -52,8 +53,8 @@ static void add_crc(struct json_object *object, const char *name, uint16_t found
 }
 
 /* The checksum to write: the right one, unless the JSON keeps a wrong one on purpose. */
-static bool crc_to_write(struct json_object *object, const char *path, uint16_t right, uint16_t *out,
-                         kkt_error *error)
+static bool crc_to_write(struct json_object *object, const char *path, uint16_t right,
+                         uint16_t *out, kkt_error *error)
 {
     struct json_object *good = NULL;
     uint8_t bytes[2];
@@ -73,8 +74,8 @@ static bool form_known(uint16_t form)
     return strcmp(form_name(form), "unknown") != 0;
 }
 
-static size_t document_unit(const uint8_t *bytes, size_t size, size_t base, struct json_object **out,
-                            kkt_error *error)
+static size_t document_unit(const uint8_t *bytes, size_t size, size_t base,
+                            struct json_object **out, kkt_error *error)
 {
     if (size < TLV_HEADER_SIZE)
         return malformed(error, base, "a document starts with a form code and a length");
@@ -85,7 +86,8 @@ static size_t document_unit(const uint8_t *bytes, size_t size, size_t base, stru
     return *out == NULL ? 0 : whole;
 }
 
-/* body stands behind a container header. "document" and "tail", or "body" when it is no open document (encrypted, or a kind unknown here). */
+/* body stands behind a container header. "document" and "tail", or "body" when it is no open
+ * document (encrypted, or a kind unknown here). */
 static void add_container_body(struct json_object *object, const uint8_t *body, size_t size)
 {
     struct json_object *document = NULL;
@@ -128,7 +130,8 @@ static size_t container_unit(const uint8_t *bytes, size_t size, size_t base,
     json_object_object_add(object, "documentNumber",
                            json_object_new_int(bytes[17] << 16 | bytes[18] << 8 | bytes[19]));
     wire_add_hex(object, "service2", bytes + 20, 12);
-    add_container_body(object, bytes + OFD_CONTAINER_HEADER_SIZE, whole - OFD_CONTAINER_HEADER_SIZE);
+    add_container_body(object, bytes + OFD_CONTAINER_HEADER_SIZE,
+                       whole - OFD_CONTAINER_HEADER_SIZE);
     *out = object;
     return whole;
 }
@@ -200,7 +203,8 @@ static void add_fn_number(struct json_object *object, const uint8_t number[16])
             return;
         }
     }
-    json_object_object_add(object, "fnNumber", json_object_new_string_len((const char *)number, 16));
+    json_object_object_add(object, "fnNumber",
+                           json_object_new_string_len((const char *)number, 16));
 }
 
 static bool get_fn_number(struct json_object *object, const char *path, uint8_t out[16],
@@ -238,7 +242,8 @@ static size_t ofd_unit(const uint8_t *bytes, size_t size, size_t base, struct js
     add_u16(object, "flags", flags);
     add_crc(object, "crc", get_u16le(bytes + 28), session_crc(bytes, whole, flags));
     kkt_error ignored;
-    if (body > 0 && container_unit(bytes + OFD_HEADER_SIZE, body, 0, &container, &ignored) == body) {
+    if (body > 0 &&
+        container_unit(bytes + OFD_HEADER_SIZE, body, 0, &container, &ignored) == body) {
         json_object_object_add(object, "container", container);
     } else {
         json_object_put(container);
@@ -289,28 +294,55 @@ static bool ofd_put(struct json_object *object, const char *path, struct byte_wr
 static const struct {
     uint8_t code;
     const char *name;
-} fn_commands[] = {
-    {FN_REGISTRATION_BEGIN, "registrationBegin"}, {FN_REGISTRATION_FORM, "registrationForm"},
-    {FN_CLOSE_BEGIN, "closeBegin"}, {FN_CLOSE_FORM, "closeForm"}, {FN_CANCEL, "cancel"},
-    {FN_DATA, "data"}, {FN_SHIFT_STATUS, "shiftStatus"}, {FN_SHIFT_OPEN_BEGIN, "shiftOpenBegin"},
-    {FN_SHIFT_OPEN_FORM, "shiftOpenForm"}, {FN_SHIFT_CLOSE_BEGIN, "shiftCloseBegin"},
-    {FN_SHIFT_CLOSE_FORM, "shiftCloseForm"}, {FN_RECEIPT_BEGIN, "receiptBegin"},
-    {FN_RECEIPT_FORM, "receiptForm"}, {FN_CORRECTION_BEGIN, "correctionBegin"},
-    {FN_STATE_BEGIN, "stateBegin"}, {FN_STATE_FORM, "stateForm"}, {FN_OFD_STATUS, "ofdStatus"},
-    {FN_OFD_TRANSPORT, "ofdTransport"}, {FN_OFD_READ_BEGIN, "ofdReadBegin"},
-    {FN_OFD_READ, "ofdRead"}, {FN_OFD_READ_CANCEL, "ofdReadCancel"},
-    {FN_OFD_READ_END, "ofdReadEnd"}, {FN_OFD_ANSWER, "ofdAnswer"}, {FN_STATUS, "status"},
-    {FN_NUMBER, "number"}, {FN_VALID_UNTIL, "validUntil"}, {FN_VERSION, "version"},
-    {FN_DIAGNOSTICS, "diagnostics"}, {FN_COUNTERS, "counters"}, {FN_COUNTS, "counts"},
-    {FN_COUNTERS_KIND, "countersKind"}, {FN_UNSENT, "unsent"}, {FN_FFD, "ffd"},
-    {FN_DAYS_LEFT, "daysLeft"}, {FN_MEMORY, "memory"}, {FN_MODEL, "model"},
-    {FN_FIND_DOCUMENT, "findDocument"}, {FN_FIND_CONFIRMATION, "findConfirmation"},
-    {FN_UNCONFIRMED, "unconfirmed"}, {FN_REGISTRATION_RESULT, "registrationResult"},
-    {FN_REGISTRATION_TAG, "registrationTag"}, {FN_READ_DOCUMENT, "readDocument"},
-    {FN_READ_TLV, "readTlv"}, {FN_READ_REGISTRATION_TLV, "readRegistrationTlv"},
-    {FN_DEBUG_RESET, "debugReset"}, {FN_REGISTRATION_BEGIN_12, "registrationBegin12"},
-    {FN_REGISTRATION_FORM_12, "registrationForm12"}, {FN_DATA_SIZE, "dataSize"},
-    {FN_BAUD_RATE, "baudRate"}};
+} fn_commands[] = {{FN_REGISTRATION_BEGIN, "registrationBegin"},
+                   {FN_REGISTRATION_FORM, "registrationForm"},
+                   {FN_CLOSE_BEGIN, "closeBegin"},
+                   {FN_CLOSE_FORM, "closeForm"},
+                   {FN_CANCEL, "cancel"},
+                   {FN_DATA, "data"},
+                   {FN_SHIFT_STATUS, "shiftStatus"},
+                   {FN_SHIFT_OPEN_BEGIN, "shiftOpenBegin"},
+                   {FN_SHIFT_OPEN_FORM, "shiftOpenForm"},
+                   {FN_SHIFT_CLOSE_BEGIN, "shiftCloseBegin"},
+                   {FN_SHIFT_CLOSE_FORM, "shiftCloseForm"},
+                   {FN_RECEIPT_BEGIN, "receiptBegin"},
+                   {FN_RECEIPT_FORM, "receiptForm"},
+                   {FN_CORRECTION_BEGIN, "correctionBegin"},
+                   {FN_STATE_BEGIN, "stateBegin"},
+                   {FN_STATE_FORM, "stateForm"},
+                   {FN_OFD_STATUS, "ofdStatus"},
+                   {FN_OFD_TRANSPORT, "ofdTransport"},
+                   {FN_OFD_READ_BEGIN, "ofdReadBegin"},
+                   {FN_OFD_READ, "ofdRead"},
+                   {FN_OFD_READ_CANCEL, "ofdReadCancel"},
+                   {FN_OFD_READ_END, "ofdReadEnd"},
+                   {FN_OFD_ANSWER, "ofdAnswer"},
+                   {FN_STATUS, "status"},
+                   {FN_NUMBER, "number"},
+                   {FN_VALID_UNTIL, "validUntil"},
+                   {FN_VERSION, "version"},
+                   {FN_DIAGNOSTICS, "diagnostics"},
+                   {FN_COUNTERS, "counters"},
+                   {FN_COUNTS, "counts"},
+                   {FN_COUNTERS_KIND, "countersKind"},
+                   {FN_UNSENT, "unsent"},
+                   {FN_FFD, "ffd"},
+                   {FN_DAYS_LEFT, "daysLeft"},
+                   {FN_MEMORY, "memory"},
+                   {FN_MODEL, "model"},
+                   {FN_FIND_DOCUMENT, "findDocument"},
+                   {FN_FIND_CONFIRMATION, "findConfirmation"},
+                   {FN_UNCONFIRMED, "unconfirmed"},
+                   {FN_REGISTRATION_RESULT, "registrationResult"},
+                   {FN_REGISTRATION_TAG, "registrationTag"},
+                   {FN_READ_DOCUMENT, "readDocument"},
+                   {FN_READ_TLV, "readTlv"},
+                   {FN_READ_REGISTRATION_TLV, "readRegistrationTlv"},
+                   {FN_DEBUG_RESET, "debugReset"},
+                   {FN_REGISTRATION_BEGIN_12, "registrationBegin12"},
+                   {FN_REGISTRATION_FORM_12, "registrationForm12"},
+                   {FN_DATA_SIZE, "dataSize"},
+                   {FN_BAUD_RATE, "baudRate"}};
 
 /* 1: a whole frame of *whole bytes with a good CRC; 0: no frame. */
 static bool fn_frame_here(const uint8_t *bytes, size_t size, size_t *whole, bool *crc_ok)

@@ -1,9 +1,11 @@
-/* Everything that travels or is stored, as JSON and back: TLV documents, operator messages and containers, FN frames, host-link frames.
+/* Everything that travels or is stored, as JSON and back: TLV documents, operator messages and
+ * containers, FN frames, host-link frames.
  *
- * wire_decode() gives {"kind", "items": [...]}; wire_encode() turns that into the same bytes again. DECODE.md describes the
- * JSON. Always true: what wire_decode() returns, encoded again without a change, is byte-identical to its input; a part whose JSON
- * would not be is given as {"raw"} alone. A value that was edited wins over the raw bytes beside it; lengths and checksums are computed anew
- * unless the JSON says they were wrong ("crcOk": false).
+ * wire_decode() gives {"kind", "items": [...]}; wire_encode() turns that into the same bytes again.
+ * DECODE.md describes the JSON. Always true: what wire_decode() returns, encoded again without a
+ * change, is byte-identical to its input; a part whose JSON would not be is given as {"raw"} alone.
+ * A value that was edited wins over the raw bytes beside it; lengths and checksums are computed
+ * anew unless the JSON says they were wrong ("crcOk": false).
  */
 #ifndef TOOLS_KKT_WIRE_JSON_H
 #define TOOLS_KKT_WIRE_JSON_H
@@ -16,10 +18,11 @@
 #include "proto/tlv.h"
 
 #define WIRE_DEPTH_MAX 8
-#define WIRE_SIZE_MAX (16u << 20)
+#define WIRE_SIZE_MAX  (16u << 20)
 
 enum wire_kind { WIRE_AUTO, WIRE_TLV, WIRE_DOCUMENT, WIRE_OFD, WIRE_CONTAINER, WIRE_FN, WIRE_LINK };
-/* "tlv", "document", "ofd", "container", "fn", "link"; WIRE_AUTO for "auto". -1 when the name is none of them. */
+/* "tlv", "document", "ofd", "container", "fn", "link"; WIRE_AUTO for "auto". -1 when the name is
+ * none of them. */
 int wire_kind_find(const char *name);
 const char *wire_kind_name(enum wire_kind kind);
 /* The best guess; WIRE_TLV when nothing else fits. */
@@ -31,7 +34,8 @@ int wire_decode(const uint8_t *bytes, size_t size, enum wire_kind kind, struct j
 /* KKT_OK: *bytes (free it) and *size. */
 int wire_encode(struct json_object *object, uint8_t **bytes, size_t *size, kkt_error *error);
 
-/* A TLV list as an array of {tag, name, value, raw}; NULL and *error when it is malformed. base: offset of data in the whole input. */
+/* A TLV list as an array of {tag, name, value, raw}; NULL and *error when it is malformed. base:
+ * offset of data in the whole input. */
 struct json_object *wire_tlv_list(const uint8_t *data, size_t size, size_t base, unsigned depth,
                                   kkt_error *error);
 /* The way back. path names the list in errors. */
@@ -42,7 +46,8 @@ struct json_object *wire_document(const uint8_t *data, size_t size, size_t base,
 bool wire_document_put(struct json_object *object, const char *path, struct byte_writer *writer,
                        kkt_error *error);
 
-/* Private to the codec: one unit at the start of bytes. Decoders return the bytes used, 0 and *error when there is no whole good unit. */
+/* Private to the codec: one unit at the start of bytes. Decoders return the bytes used, 0 and
+ * *error when there is no whole good unit. */
 size_t wire_link_unit(const uint8_t *bytes, size_t size, size_t base, struct json_object **out,
                       kkt_error *error);
 bool wire_link_put(struct json_object *object, const char *path, struct byte_writer *writer,

@@ -1,4 +1,5 @@
-/* Host-link frames as JSON: the message inside, when a frame holds a whole one, and its bytes otherwise. */
+/* Host-link frames as JSON: the message inside, when a frame holds a whole one, and its bytes
+ * otherwise. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,16 +14,30 @@ static const char *const kind_names[] = {"", "request", "answer", "event"};
 static const struct {
     uint8_t code;
     const char *name;
-} code_names[] = {
-    {LINK_IDENTITY, "identity"}, {LINK_STATUS, "status"}, {LINK_SHIFT_TOTALS, "shiftTotals"},
-    {LINK_FN_INFO, "fnInfo"}, {LINK_RESULT, "result"}, {LINK_DOCUMENT, "document"},
-    {LINK_SETTINGS, "settings"}, {LINK_RECEIPT, "receipt"}, {LINK_SHIFT_OPEN, "shiftOpen"},
-    {LINK_SHIFT_CLOSE, "shiftClose"}, {LINK_REGISTRATION, "registration"},
-    {LINK_STATE_REPORT, "stateReport"}, {LINK_X_REPORT, "xReport"}, {LINK_CASH_IN, "cashIn"},
-    {LINK_CASH_OUT, "cashOut"}, {LINK_DRAWER_OPEN, "drawerOpen"}, {LINK_NON_FISCAL, "nonFiscal"},
-    {LINK_COPY, "copy"}, {LINK_SET_TIME, "setTime"}, {LINK_SETTINGS_SET, "settingsSet"},
-    {LINK_EVENT_CONFIRMED, "confirmed"}, {LINK_EVENT_PRINTED, "printed"},
-    {LINK_EVENT_PAPER, "paper"}, {LINK_EVENT_STARTED, "started"}};
+} code_names[] = {{LINK_IDENTITY, "identity"},
+                  {LINK_STATUS, "status"},
+                  {LINK_SHIFT_TOTALS, "shiftTotals"},
+                  {LINK_FN_INFO, "fnInfo"},
+                  {LINK_RESULT, "result"},
+                  {LINK_DOCUMENT, "document"},
+                  {LINK_SETTINGS, "settings"},
+                  {LINK_RECEIPT, "receipt"},
+                  {LINK_SHIFT_OPEN, "shiftOpen"},
+                  {LINK_SHIFT_CLOSE, "shiftClose"},
+                  {LINK_REGISTRATION, "registration"},
+                  {LINK_STATE_REPORT, "stateReport"},
+                  {LINK_X_REPORT, "xReport"},
+                  {LINK_CASH_IN, "cashIn"},
+                  {LINK_CASH_OUT, "cashOut"},
+                  {LINK_DRAWER_OPEN, "drawerOpen"},
+                  {LINK_NON_FISCAL, "nonFiscal"},
+                  {LINK_COPY, "copy"},
+                  {LINK_SET_TIME, "setTime"},
+                  {LINK_SETTINGS_SET, "settingsSet"},
+                  {LINK_EVENT_CONFIRMED, "confirmed"},
+                  {LINK_EVENT_PRINTED, "printed"},
+                  {LINK_EVENT_PAPER, "paper"},
+                  {LINK_EVENT_STARTED, "started"}};
 
 static void add_code(struct json_object *object, uint8_t code)
 {
@@ -297,10 +312,15 @@ bool wire_link_put(struct json_object *object, const char *path, struct byte_wri
     /* An edited message has its own length; only a fragment keeps the stated one. */
     if (!json_object_object_get_ex(object, "payload", NULL))
         total = inner.length;
-    struct link_frame frame = {.kind = kind, .code = (uint8_t)code, .exchange = (uint16_t)exchange,
-                               .total = (uint16_t)total, .offset = (uint16_t)offset,
-                               .payload = payload, .length = inner.length};
-    size_t size = inner.length > LINK_FRAGMENT_MAX ? 0 : link_frame_encode(&frame, wire, sizeof wire);
+    struct link_frame frame = {.kind = kind,
+                               .code = (uint8_t)code,
+                               .exchange = (uint16_t)exchange,
+                               .total = (uint16_t)total,
+                               .offset = (uint16_t)offset,
+                               .payload = payload,
+                               .length = inner.length};
+    size_t size =
+        inner.length > LINK_FRAGMENT_MAX ? 0 : link_frame_encode(&frame, wire, sizeof wire);
     if (size == 0) {
         field_error(error, ERROR_TOO_LARGE, 0, 0, path, "a frame holds at most %u bytes",
                     LINK_FRAGMENT_MAX);

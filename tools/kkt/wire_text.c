@@ -20,7 +20,8 @@ static bool is_separator(char character)
            character == ',' || character == '|';
 }
 
-/* 1: all of it is hexadecimal text; 0: it is not; -1: text with half a byte in it, which *at names. out may be NULL: measures. */
+/* 1: all of it is hexadecimal text; 0: it is not; -1: text with half a byte in it, which *at names.
+ * out may be NULL: measures. */
 static int hex_read(const char *text, size_t length, uint8_t *out, size_t *count, size_t *at)
 {
     size_t i = 0;

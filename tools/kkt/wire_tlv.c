@@ -51,7 +51,8 @@ static struct json_object *time_json(const struct tlv *tlv)
     return json_object_new_string(text);
 }
 
-/* What the bytes mean; NULL when they do not suit the tag's type, or are bytes without a meaning of their own. */
+/* What the bytes mean; NULL when they do not suit the tag's type, or are bytes without a meaning of
+ * their own. */
 static struct json_object *value_json(const struct tag_info *info, const struct tlv *tlv)
 {
     uint8_t byte;
@@ -86,7 +87,8 @@ static struct json_object *element_json(const struct tlv *tlv, size_t base, unsi
     const struct tag_info *info = tag_info_find(tlv->tag);
     struct json_object *object = json_object_new_object();
     json_object_object_add(object, "tag", json_object_new_int(tlv->tag));
-    json_object_object_add(object, "name", info == NULL ? NULL : json_object_new_string(info->json));
+    json_object_object_add(object, "name",
+                           info == NULL ? NULL : json_object_new_string(info->json));
     if (info != NULL && info->type == TAG_TYPE_STLV && depth < WIRE_DEPTH_MAX) {
         kkt_error ignored;
         struct json_object *list =
@@ -139,11 +141,12 @@ struct json_object *wire_document(const uint8_t *data, size_t size, size_t base,
 {
     if (size < TLV_HEADER_SIZE || (size_t)get_u16le(data + 2) + TLV_HEADER_SIZE != size) {
         field_error(error, ERROR_REQUEST_MALFORMED, 0, 0, "input",
-                    "offset %zu: the document's length does not agree with its %zu bytes", base, size);
+                    "offset %zu: the document's length does not agree with its %zu bytes", base,
+                    size);
         return NULL;
     }
-    struct json_object *list =
-        wire_tlv_list(data + TLV_HEADER_SIZE, size - TLV_HEADER_SIZE, base + TLV_HEADER_SIZE, 1, error);
+    struct json_object *list = wire_tlv_list(data + TLV_HEADER_SIZE, size - TLV_HEADER_SIZE,
+                                             base + TLV_HEADER_SIZE, 1, error);
     if (list == NULL)
         return NULL;
     struct json_object *object = json_object_new_object();
@@ -171,8 +174,8 @@ bool wire_get_uint(struct json_object *object, const char *path, const char *nam
     struct decimal number;
     json_object_object_get_ex(object, name, &value);
     const char *text = value == NULL ? "" : json_object_get_string(value);
-    if (!json_object_is_type(value, json_type_int) || !decimal_parse(text, strlen(text), 0, &number) ||
-        number.mantissa > max)
+    if (!json_object_is_type(value, json_type_int) ||
+        !decimal_parse(text, strlen(text), 0, &number) || number.mantissa > max)
         return bad(error, path, name, "a whole number in range is expected");
     *out = number.mantissa;
     return true;
@@ -205,8 +208,10 @@ bool wire_get_bytes(struct json_object *object, const char *path, const char *na
 
 static bool put_number(const struct tag_info *info, uint64_t number, struct byte_writer *writer)
 {
-    static const uint64_t limits[] = {[TAG_TYPE_BYTE] = UINT8_MAX, [TAG_TYPE_U16] = UINT16_MAX,
-                                      [TAG_TYPE_U32] = UINT32_MAX, [TAG_TYPE_VLN] = UINT64_MAX};
+    static const uint64_t limits[] = {[TAG_TYPE_BYTE] = UINT8_MAX,
+                                      [TAG_TYPE_U16] = UINT16_MAX,
+                                      [TAG_TYPE_U32] = UINT32_MAX,
+                                      [TAG_TYPE_VLN] = UINT64_MAX};
     if (number > limits[info->type])
         return false;
     if (info->type == TAG_TYPE_BYTE)
@@ -250,7 +255,8 @@ static bool put_value(const struct tag_info *info, struct json_object *value,
     case TAG_TYPE_U16:
     case TAG_TYPE_U32:
     case TAG_TYPE_VLN:
-        return json_object_is_type(value, json_type_int) && decimal_parse(text, length, 0, &decimal) &&
+        return json_object_is_type(value, json_type_int) &&
+               decimal_parse(text, length, 0, &decimal) &&
                put_number(info, decimal.mantissa, writer);
     case TAG_TYPE_FVLN:
         if (json_object_is_type(value, json_type_string) ||
@@ -279,7 +285,8 @@ static bool same_value(struct json_object *one, struct json_object *other)
                   json_object_to_json_string_ext(other, JSON_C_TO_STRING_PLAIN)) == 0;
 }
 
-/* raw decides how a value is written as long as it means that value; a value that says something else was edited and wins. */
+/* raw decides how a value is written as long as it means that value; a value that says something
+ * else was edited and wins. */
 static bool put_leaf(uint16_t tag, const struct tag_info *info, struct json_object *object,
                      const char *path, struct byte_writer *writer, kkt_error *error)
 {
@@ -323,7 +330,8 @@ static bool element_tag(struct json_object *object, const char *path, uint16_t *
         return true;
     }
     json_object_object_get_ex(object, "name", &name);
-    const char *text = json_object_is_type(name, json_type_string) ? json_object_get_string(name) : "";
+    const char *text =
+        json_object_is_type(name, json_type_string) ? json_object_get_string(name) : "";
     const struct tag_info *info = tag_info_by_name(text, strlen(text));
     if (info == NULL)
         return bad(error, path, "tag", "a tag, or a name of the dictionary, is expected");
