@@ -488,6 +488,8 @@ static void test_text_under_an_item_survives(void **state)
     assert_non_null(file);
     text[fread(text, 1, sizeof(text) - 1, file)] = '\0';
     fclose(file);
+    if (getenv("WORLD_TRACE") != NULL)
+        puts(text);
     const char *discount = strstr(text, "DISCOUNT 15.00");
     assert_non_null(discount);
     assert_null(strstr(discount + 1, "DISCOUNT"));
