@@ -84,8 +84,8 @@ struct json_object *task_job_answer(const struct task *task, const kkt_key *key,
     if (code == KKT_OK && result->state == KKT_JOB_REFUSED) {
         *error = result->error;
         task_refusal_path(task, error->code, error->tag, error->item, path, sizeof path);
-        if (path[0] != 0)
-            snprintf(error->field, sizeof error->field, "%s", path);
+        snprintf(error->field, sizeof error->field, "%s",
+                 path); /* a tag without a field has its number */
         return failed(task, text, error);
     }
     if (code == KKT_OK && result->state == KKT_JOB_CANCELLED) {
