@@ -100,6 +100,7 @@ $(BUILD)/libkkt.a: $(call objects,hostdrv) $(call objects,proto)
 	ar rcs $@ $^
 $(BUILD)/libkkt.so: $(call objects,hostdrv) $(call objects,proto)
 	$(CC) $(LDFLAGS) $(SANITIZE) -shared -Wl,-soname,libkkt.so.0 $^ $(shell pkg-config --libs libserialport libusb-1.0 sqlite3) -o $@
+	@ln -sf libkkt.so $@.0
 
 # ---- Tests -------------------------------------------------------------------------------------
 
