@@ -344,7 +344,7 @@ static bool open_parts(struct posix_board *posix, const struct posix_board_optio
         snprintf(error, error_size, "--state DIR is required");
         return false;
     }
-    if (mkdir(options->state, 0755) != 0 && errno != EEXIST) {
+    if (!make_directories(options->state)) {
         snprintf(error, error_size, "%s cannot be made: %s", options->state, strerror(errno));
         return false;
     }
@@ -384,6 +384,24 @@ static bool open_parts(struct posix_board *posix, const struct posix_board_optio
     }
     /* Last: who can connect finds a board that answers. */
     return open_link(posix, options, error, error_size);
+}
+
+/* As mkdir -p. */
+static bool make_directories(const char *path)
+{
+    char part[4096];
+    size_t length = strlen(path);
+    if (length == 0 || length >= sizeof part)
+        return false;
+    for (size_t i = 1; i <= length; i++) {
+        if (path[i] != '/' && path[i] != '\0')
+            continue;
+        memcpy(part, path, i);
+        part[i] = '\0';
+        if (mkdir(part, 0755) != 0 && errno != EEXIST)
+            return false;
+    }
+    return true;
 }
 
 struct posix_board *posix_board_open(const struct posix_board_options *options, char *error,
