@@ -12,11 +12,11 @@
 
 /* ---- Erasing ---- */
 
-/* What a sector goes through, each step done before the next begins, so that a cut at any of them leaves something that
- * sector_header_get() classes rightly:
+/* What a sector goes through, each step done before the next begins, so that a cut at any of them
+ * leaves something that sector_header_get() classes rightly:
  *
- *   VALID --condemn: header zeroed--> JUNK --erase its units, last first--> BLANK --verified, marked--> ERASED
- *   ERASED --mark zeroed--> JUNK --checkpoint, then header--> VALID
+ *   VALID --condemn: header zeroed--> JUNK --erase its units, last first--> BLANK --verified,
+ * marked--> ERASED ERASED --mark zeroed--> JUNK --checkpoint, then header--> VALID
  */
 
 static uint32_t ahead_target(const struct journal *journal)
@@ -29,7 +29,8 @@ static uint32_t ahead_target(const struct journal *journal)
     return target > 0 ? target : 1;
 }
 
-/* The log does not reach into the sectors up to that distance after the head: oldest records go first. */
+/* The log does not reach into the sectors up to that distance after the head: oldest records go
+ * first. */
 static void release(struct journal *journal, uint32_t distance)
 {
     uint32_t left = journal->sectors - distance;
@@ -37,8 +38,8 @@ static void release(struct journal *journal, uint32_t distance)
         journal->used_sectors = left;
 }
 
-/* Erases one unit of the sector behind those already dealt with. 0: more units are left, 1: the sector is erased, < 0: it cannot
- * be; in both last cases it is dealt with. */
+/* Erases one unit of the sector behind those already dealt with. 0: more units are left, 1: the
+ * sector is erased, < 0: it cannot be; in both last cases it is dealt with. */
 static int erase_step(struct journal *journal)
 {
     uint32_t distance = journal->ahead_distance + 1;
@@ -242,8 +243,7 @@ static bool append_to_head(struct journal *journal, uint8_t type, size_t size, j
     if (type_has_key(type) && size >= KEY_SIZE)
         index_add(journal, payload, place.offset);
     if (record != NULL) {
-        struct record_header header = {
-            .type = type, .size = (uint16_t)size, .sequence = sequence};
+        struct record_header header = {.type = type, .size = (uint16_t)size, .sequence = sequence};
         *record = record_name(journal, &place, &header);
     }
     return true;

@@ -4,10 +4,11 @@
 #include "firmware/journal_internal.h"
 #include "proto/crc.h"
 
-/* The key index of one sector: in RAM for the head, in the footer for a sealed one. It is a list of fingerprints in the order
- * in which the keys came; each stretch of JOURNAL_ZONE_KEYS of them is a zone, and for each zone the index holds where its first record
- * starts. A key stands once in every zone in which it has records, so a lookup that scans the matching zones newest first
- * sees the newest record first. */
+/* The key index of one sector: in RAM for the head, in the footer for a sealed one. It is a list of
+ * fingerprints in the order in which the keys came; each stretch of JOURNAL_ZONE_KEYS of them is a
+ * zone, and for each zone the index holds where its first record starts. A key stands once in every
+ * zone in which it has records, so a lookup that scans the matching zones newest first sees the
+ * newest record first. */
 
 _Static_assert(JOURNAL_KEYS_MAX % JOURNAL_ZONE_KEYS == 0, "whole zones");
 _Static_assert(JOURNAL_ZONES_MAX <= 32, "zones are kept as bits of 32");
@@ -152,8 +153,7 @@ static bool holds_key(struct journal *journal, const struct scan *scan, const ui
     uint8_t bytes[KEY_SIZE];
     uint32_t address = place_address(journal, scan->found.sector,
                                      scan->found.offset + JOURNAL_RECORD_HEADER_BYTES);
-    return flash_read(journal, address, bytes, sizeof(bytes)) &&
-           memcmp(bytes, key, KEY_SIZE) == 0;
+    return flash_read(journal, address, bytes, sizeof(bytes)) && memcmp(bytes, key, KEY_SIZE) == 0;
 }
 
 /* Leaves the last whole record that fits in wanted. */
@@ -190,7 +190,8 @@ static void find_in_zones(struct journal *journal, struct place place, const str
     }
 }
 
-/* A sector without a whole footer: torn or rotten. Its records are looked at one by one when it is ours at all. */
+/* A sector without a whole footer: torn or rotten. Its records are looked at one by one when it is
+ * ours at all. */
 static void find_in_unsealed(struct journal *journal, struct place place, struct wanted *wanted)
 {
     struct sector_header sector = sector_header_get(journal, place.sector);
@@ -245,7 +246,8 @@ bool journal_read(struct journal *journal, const struct journal_record *record, 
     uint32_t sector = (record->address - base) / journal->sector_size;
     uint32_t offset = (record->address - base) % journal->sector_size;
     uint32_t back = (journal->head_sector + journal->sectors - sector) % journal->sectors;
-    if (back >= journal->used_sectors || offset + JOURNAL_RECORD_HEADER_BYTES > journal->sector_size)
+    if (back >= journal->used_sectors ||
+        offset + JOURNAL_RECORD_HEADER_BYTES > journal->sector_size)
         return false;
     uint8_t bytes[JOURNAL_RECORD_HEADER_BYTES];
     struct record_header header;

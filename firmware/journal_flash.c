@@ -4,8 +4,8 @@
 #include "firmware/journal_internal.h"
 #include "proto/crc.h"
 
-#define READ_TRIES 3u
-#define CHUNK      128u
+#define READ_TRIES   3u
+#define CHUNK        128u
 #define VERIFY_BYTES 32u /* parts with small pages are read back in stretches of this size */
 
 static const uint8_t erase_mark[4] = {'E', 'R', 'S', 'D'};
@@ -199,8 +199,8 @@ uint32_t place_crc(const struct place *place)
     return crc32c_update(CRC32C_INIT, seed, sizeof(seed));
 }
 
-/* Over the first 8 bytes of a record header, with the check byte itself taken as 0. The check byte is its lowest byte, and the
- * record's checksum goes on from it over the payload. */
+/* Over the first 8 bytes of a record header, with the check byte itself taken as 0. The check byte
+ * is its lowest byte, and the record's checksum goes on from it over the payload. */
 static uint32_t header_crc(const struct place *place, const uint8_t *bytes)
 {
     uint8_t copy[8];
@@ -278,8 +278,7 @@ bool record_put(struct journal *journal, const struct place *place, uint8_t type
 struct journal_record record_name(const struct journal *journal, const struct place *place,
                                   const struct record_header *header)
 {
-    struct journal_record record = {.address =
-                                        place_address(journal, place->sector, place->offset),
+    struct journal_record record = {.address = place_address(journal, place->sector, place->offset),
                                     .sequence = header->sequence,
                                     .type = header->type,
                                     .size = header->size};

@@ -1,9 +1,10 @@
-/* What the journal's four files share: journal.c (append, sectors), journal_mount.c, journal_find.c (footers, lookup) and
- * journal_flash.c (flash access, records, headers). Nobody else includes it.
+/* What the journal's four files share: journal.c (append, sectors), journal_mount.c, journal_find.c
+ * (footers, lookup) and journal_flash.c (flash access, records, headers). Nobody else includes it.
  *
- * Bytes are spoken of as if erased were FF: journal_flash.c inverts them for parts where it is 00. A place in the log
- * is (sector, generation, offset); the checksum of everything is seeded with generation and offset, so that bytes of an earlier lap, or written
- * to a wrong address, never pass for a record.
+ * Bytes are spoken of as if erased were FF: journal_flash.c inverts them for parts where it is 00.
+ * A place in the log is (sector, generation, offset); the checksum of everything is seeded with
+ * generation and offset, so that bytes of an earlier lap, or written to a wrong address, never pass
+ * for a record.
  */
 #ifndef FIRMWARE_JOURNAL_INTERNAL_H
 #define FIRMWARE_JOURNAL_INTERNAL_H
@@ -47,8 +48,9 @@ struct sector_header {
     uint32_t first_sequence; /* VALID only */
 };
 
-/* A walk over the records of one sector. It steps over damage: a record whose header is whole is skipped by its size, otherwise
- * every aligned offset is tried until a whole record is found. A read error ends it (journal->read_failed). */
+/* A walk over the records of one sector. It steps over damage: a record whose header is whole is
+ * skipped by its size, otherwise every aligned offset is tried until a whole record is found. A
+ * read error ends it (journal->read_failed). */
 struct scan {
     struct journal *journal;
     struct place next;
@@ -93,7 +95,8 @@ static inline struct place place_ahead(const struct journal *journal, uint32_t d
 /* journal_flash.c */
 uint32_t place_address(const struct journal *journal, uint32_t sector, uint32_t offset);
 bool flash_read(struct journal *journal, uint32_t address, void *data, size_t size);
-/* Programs page by page and reads back; true when flash now holds data. Bytes of data are the same before and after the call. */
+/* Programs page by page and reads back; true when flash now holds data. Bytes of data are the same
+ * before and after the call. */
 bool flash_program(struct journal *journal, uint32_t address, uint8_t *data, size_t size);
 /* True when programming can still make flash hold data. */
 bool flash_can_take(struct journal *journal, uint32_t address, const uint8_t *data, size_t size);
@@ -111,10 +114,12 @@ bool bytes_are(const uint8_t *bytes, size_t size, uint8_t value);
 
 uint32_t place_crc(const struct place *place);
 bool record_header_get(const struct place *place, const uint8_t *bytes, struct record_header *out);
-/* Checks the record's checksum by reading its payload; out (may be NULL) gets up to capacity bytes of it. */
+/* Checks the record's checksum by reading its payload; out (may be NULL) gets up to capacity bytes
+ * of it. */
 bool record_body_check(struct journal *journal, const struct place *place,
                        const struct record_header *header, uint8_t *out, size_t capacity);
-/* Writes the record whose payload lies at scratch + JOURNAL_RECORD_HEADER_BYTES. The area must be blank. */
+/* Writes the record whose payload lies at scratch + JOURNAL_RECORD_HEADER_BYTES. The area must be
+ * blank. */
 bool record_put(struct journal *journal, const struct place *place, uint8_t type, size_t size,
                 uint32_t sequence);
 struct journal_record record_name(const struct journal *journal, const struct place *place,
@@ -127,12 +132,13 @@ void sector_header_put(const struct journal *journal, uint32_t generation, uint3
                        uint8_t out[SECTOR_HEADER_BODY]);
 bool sector_mark_erased(struct journal *journal, uint32_t sector);
 bool sector_mark_formatting(struct journal *journal, uint32_t sector);
-/* True when the first four bytes can still be programmed to the format mark, the rest being blank. */
+/* True when the first four bytes can still be programmed to the format mark, the rest being blank.
+ */
 bool sector_may_mark_formatting(const uint8_t bytes[4]);
 
 void scan_start(struct scan *scan, struct journal *journal, struct place place, uint32_t limit);
-/* The next record. check: its checksum is verified and its payload left at scratch + JOURNAL_RECORD_HEADER_BYTES; otherwise the
- * header alone is trusted. */
+/* The next record. check: its checksum is verified and its payload left at scratch +
+ * JOURNAL_RECORD_HEADER_BYTES; otherwise the header alone is trusted. */
 bool scan_next(struct scan *scan, bool check);
 
 /* journal_find.c */
@@ -146,7 +152,8 @@ bool footer_put(struct journal *journal);
 bool footer_is_whole(struct journal *journal, struct place place);
 
 /* journal.c */
-/* Begins a new head that has room for a record of record_size; writes the old head's footer first. */
+/* Begins a new head that has room for a record of record_size; writes the old head's footer first.
+ */
 uint16_t journal_roll(struct journal *journal, size_t record_size);
 
 #endif

@@ -3,8 +3,9 @@
 
 #include "firmware/journal_internal.h"
 
-/* Small erase units are taken together until a sector has this size: fewer headers to read at boot, fewer footers to read in a
- * lookup, fewer checkpoints. But a ring keeps at least RING_MIN sectors, so that reclaiming one costs little history. */
+/* Small erase units are taken together until a sector has this size: fewer headers to read at boot,
+ * fewer footers to read in a lookup, fewer checkpoints. But a ring keeps at least RING_MIN sectors,
+ * so that reclaiming one costs little history. */
 #define SECTOR_BYTES_WANTED 32768u
 #define SECTOR_BYTES_MIN    1024u
 #define SECTOR_BYTES_MAX    262144u
@@ -75,7 +76,8 @@ static void survey_take(struct survey *survey, uint32_t sector, const struct sec
 
 /* ---- A new log ---- */
 
-/* The unbroken run of erased sectors after the head; what lies behind it is erased again before use. */
+/* The unbroken run of erased sectors after the head; what lies behind it is erased again before
+ * use. */
 static void count_ahead(struct journal *journal)
 {
     for (uint32_t distance = 1; distance < journal->sectors; distance++) {
@@ -103,8 +105,8 @@ static bool region_is_blank(struct journal *journal)
            sector_may_mark_formatting(mark);
 }
 
-/* The format mark in the last sector's header says that whatever lies in the region from now on is ours. It goes when the
- * first sector stands. */
+/* The format mark in the last sector's header says that whatever lies in the region from now on is
+ * ours. It goes when the first sector stands. */
 static uint16_t create(struct journal *journal, bool formatting)
 {
     uint32_t last = journal->sectors - 1;
@@ -138,8 +140,9 @@ static bool checkpoint_is_whole(struct journal *journal, struct place place,
            record_body_check(journal, &place, header, NULL, 0);
 }
 
-/* The sector after the newest whole header may be newer still: its header torn (then it has a checkpoint and no record) or rotten. The checkpoint
- * proves the generation. A torn header is completed. */
+/* The sector after the newest whole header may be newer still: its header torn (then it has a
+ * checkpoint and no record) or rotten. The checkpoint proves the generation. A torn header is
+ * completed. */
 static void adopt_next(struct journal *journal)
 {
     struct place next = place_ahead(journal, 1, 0);
@@ -166,8 +169,8 @@ static uint32_t bits_set(uint8_t byte)
     return count;
 }
 
-/* The oldest sector may have a rotten header: known by its place and checkpoint, and by differing from what it should be in few
- * bits, where a condemned one has none left. */
+/* The oldest sector may have a rotten header: known by its place and checkpoint, and by differing
+ * from what it should be in few bits, where a condemned one has none left. */
 static void adopt_oldest(struct journal *journal)
 {
     struct place place = place_back(journal, journal->used_sectors, 0);
@@ -207,8 +210,8 @@ static void replay_sector(struct journal *journal, uint32_t back, journal_replay
     journal->damaged_records += scan->damaged;
 }
 
-/* What lies behind the last whole record of the head is programmed to zero bits, so that nothing in it can ever be read as a
- * record; an untouched or already mended end is left as it is. */
+/* What lies behind the last whole record of the head is programmed to zero bits, so that nothing in
+ * it can ever be read as a record; an untouched or already mended end is left as it is. */
 static void mend_tail(struct journal *journal, uint32_t clean_end)
 {
     uint32_t footer = journal->sector_size - footer_size(journal->key_count);
@@ -220,8 +223,7 @@ static void mend_tail(struct journal *journal, uint32_t clean_end)
         return;
     }
     if (!flash_last_used(journal, journal->head_sector, clean_end, footer, &used) ||
-        !flash_last_used(journal, journal->head_sector, footer, journal->sector_size,
-                         &footer_used))
+        !flash_last_used(journal, journal->head_sector, footer, journal->sector_size, &footer_used))
         return;
     /* A torn footer: the next append writes the same footer over it. */
     journal->head_closed = footer_used > footer;
@@ -231,7 +233,8 @@ static void mend_tail(struct journal *journal, uint32_t clean_end)
     if (end > footer)
         end = footer;
     if (end - clean_end > record_span(LIMIT_JOURNAL_RECORD_BYTES)) {
-        /* More than one record can have left there: rot far out. Nothing more is written behind it. */
+        /* More than one record can have left there: rot far out. Nothing more is written behind it.
+         */
         end = clean_end + record_span(LIMIT_JOURNAL_RECORD_BYTES);
         journal->head_closed = true;
     }
@@ -314,8 +317,8 @@ uint16_t journal_mount(struct journal *journal, const struct board *board,
         return ERROR_VERSION_UNSUPPORTED;
     if (survey.foreign)
         return ERROR_JOURNAL_FAULT;
-    uint16_t error = survey.valid == 0 ? create(journal, survey.formatting)
-                                       : open_log(journal, &survey, replay);
+    uint16_t error =
+        survey.valid == 0 ? create(journal, survey.formatting) : open_log(journal, &survey, replay);
     journal->mounted = error == ERROR_NONE;
     return error;
 }

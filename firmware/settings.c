@@ -85,8 +85,7 @@ uint16_t settings_mount(struct settings *settings, const struct board *board,
                         struct journal_region region)
 {
     memset(settings, 0, sizeof(*settings));
-    uint16_t error =
-        journal_mount(&settings->journal, board, region, replay, checkpoint, settings);
+    uint16_t error = journal_mount(&settings->journal, board, region, replay, checkpoint, settings);
     /* A whole record that is no list was not written by this module. */
     return error == ERROR_NONE && settings->damaged ? ERROR_JOURNAL_FAULT : error;
 }
@@ -105,7 +104,8 @@ uint16_t settings_update(struct settings *settings, const uint8_t *tlv, size_t s
         error = journal_append_built(&settings->journal, JOURNAL_SETTINGS, build_record, settings,
                                      NULL);
         if (error == ERROR_TOO_LARGE) {
-            /* Old list and new one do not fit into one sector: the new one alone does, as checkpoint. */
+            /* Old list and new one do not fit into one sector: the new one alone does, as
+             * checkpoint. */
             settings->update_in_checkpoint = true;
             error = journal_rotate(&settings->journal);
             settings->update_in_checkpoint = false;

@@ -1,6 +1,6 @@
-/* The journal under power cuts: at every flash operation of a workload that goes round the ring, in every tear shape; then
- * cuts inside the recovery from a cut. After each: the prefix property (J3), no resurrection after later
- * appends (J1), a second mount that writes nothing (J6). */
+/* The journal under power cuts: at every flash operation of a workload that goes round the ring, in
+ * every tear shape; then cuts inside the recovery from a cut. After each: the prefix property (J3),
+ * no resurrection after later appends (J1), a second mount that writes nothing (J6). */
 #include "tests/unit/journal_model.h"
 
 struct cut_run {
@@ -111,8 +111,8 @@ static void cut_here(void *user, struct ram_flash *flash, uint32_t address, cons
                      size_t size)
 {
     struct cut_run *run = user;
-    bool due = flash->operations % run->stride == 0 || data == NULL ||
-               address % flash->sector_size < 40;
+    bool due =
+        flash->operations % run->stride == 0 || data == NULL || address % flash->sector_size < 40;
     if (!due)
         return;
     for (uint32_t tear = run->turn++ % run->tear_step; tear < RAM_TEARS; tear += run->tear_step) {
@@ -277,8 +277,8 @@ static void test_brown_outs(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_every_operation),     cmocka_unit_test(test_every_byte),
-        cmocka_unit_test(test_large_sectors),       cmocka_unit_test(test_cut_inside_recovery),
+        cmocka_unit_test(test_every_operation), cmocka_unit_test(test_every_byte),
+        cmocka_unit_test(test_large_sectors),   cmocka_unit_test(test_cut_inside_recovery),
         cmocka_unit_test(test_brown_outs),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

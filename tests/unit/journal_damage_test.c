@@ -27,7 +27,8 @@ static void append_many(struct model *model, unsigned count)
 
 /* ---- Rot ---- */
 
-/* Mounts a rotten log: it comes up, gives out nothing that was not written, misses at most `lost` records, and goes on. */
+/* Mounts a rotten log: it comes up, gives out nothing that was not written, misses at most `lost`
+ * records, and goes on. */
 static void check_rotten(struct model *model, const struct model *sound, uint32_t lost,
                          uint32_t records)
 {
@@ -44,8 +45,8 @@ static void check_rotten(struct model *model, const struct model *sound, uint32_
         if (model_type(i) == JOURNAL_PRINTED)
             continue;
         model_key(i / 2, key);
-        int found = journal_find(&model->journal, key, 1u << model_type(i), NULL, payload,
-                                 sizeof(payload));
+        int found =
+            journal_find(&model->journal, key, 1u << model_type(i), NULL, payload, sizeof(payload));
         assert_true(found >= 0);
         missed += found == 0;
         if (found == 1) {
@@ -284,6 +285,46 @@ static void test_worn_sector(void **state)
     }
 }
 
+/* No sector erases any more: idle time must not eat the history one sector after the other. */
+static void test_worn_out(void **state)
+{
+    (void)state;
+    struct ram_flash flash;
+    struct model *model = start(&flash, 12, 0xFF);
+    append_many(model, 200);
+    uint32_t sectors = model->journal.used_sectors;
+    flash.has_bad_sector = true;
+    flash.bad_sector = UINT32_MAX;
+    uint32_t head = model->journal.head_sector;
+    while (model->journal.head_sector == head)
+        assert_int_equal(model_append(model, 0), ERROR_NONE);
+    for (unsigned i = 0; i < 100; i++)
+        (void)journal_maintain(&model->journal);
+    assert_true(model->journal.used_sectors + 3 >= sectors);
+    model_check_log(model);
+    stop(&flash, model);
+}
+
+/* A torn record costs its own bytes, not the rest of the sector. */
+static void test_torn_tail_keeps_sector(void **state)
+{
+    (void)state;
+    struct ram_flash flash;
+    struct model *model = start(&flash, 6, 0xFF);
+    append_many(model, 3);
+    uint32_t head = model->journal.head_sector;
+    for (unsigned i = 0; i < 6; i++) {
+        ram_flash_cut_in(&flash, 1, RAM_TEAR_PREFIX);
+        assert_int_not_equal(model_append(model, 0), ERROR_NONE);
+        ram_flash_power_on(&flash);
+        assert_int_equal(model_mount(model), ERROR_NONE);
+        assert_int_equal(model_append(model, 0), ERROR_NONE);
+    }
+    assert_int_equal(model->journal.head_sector, head);
+    model_check_log(model);
+    stop(&flash, model);
+}
+
 /* Flash that takes nothing any more: said so, and what it holds stays readable. */
 static void test_dead_flash(void **state)
 {
@@ -310,11 +351,18 @@ static void test_dead_flash(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_rot),           cmocka_unit_test(test_rotten_checkpoint),
-        cmocka_unit_test(test_lost_sector),   cmocka_unit_test(test_foreign_images),
-        cmocka_unit_test(test_other_geometry), cmocka_unit_test(test_newer_version),
-        cmocka_unit_test(test_faults),        cmocka_unit_test(test_read_errors),
-        cmocka_unit_test(test_worn_sector),   cmocka_unit_test(test_dead_flash),
+        cmocka_unit_test(test_rot),
+        cmocka_unit_test(test_rotten_checkpoint),
+        cmocka_unit_test(test_lost_sector),
+        cmocka_unit_test(test_foreign_images),
+        cmocka_unit_test(test_other_geometry),
+        cmocka_unit_test(test_newer_version),
+        cmocka_unit_test(test_faults),
+        cmocka_unit_test(test_read_errors),
+        cmocka_unit_test(test_worn_sector),
+        cmocka_unit_test(test_worn_out),
+        cmocka_unit_test(test_torn_tail_keeps_sector),
+        cmocka_unit_test(test_dead_flash),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,8 +1,9 @@
 /* A workload for journal tests and what must be true of a log made by it.
  *
- * Record i of a workload is a pure function of (i, variant): type, size, payload. The running state is (number of records,
- * hash over them); it is what checkpoints hold. So after any cut the mounted state tells which prefix it is, and
- * the prefix can be compared byte for byte with what was appended.
+ * Record i of a workload is a pure function of (i, variant): type, size, payload. The running state
+ * is (number of records, hash over them); it is what checkpoints hold. So after any cut the mounted
+ * state tells which prefix it is, and the prefix can be compared byte for byte with what was
+ * appended.
  */
 #ifndef TESTS_JOURNAL_MODEL_H
 #define TESTS_JOURNAL_MODEL_H
@@ -53,7 +54,8 @@ static inline uint32_t model_mix(uint32_t a, uint32_t b)
     return (uint32_t)(x >> 32);
 }
 
-/* Records 2k and 2k + 1 share a key: INTENT and DONE of one job; every seventh record has no key. */
+/* Records 2k and 2k + 1 share a key: INTENT and DONE of one job; every seventh record has no key.
+ */
 static inline void model_key(uint32_t job, uint8_t key[KEY_SIZE])
 {
     for (uint32_t i = 0; i < 4; i++) {
@@ -162,8 +164,7 @@ static inline uint16_t model_append(struct model *model, uint8_t variant)
     uint16_t size = model_payload(model, index, variant, payload);
     struct journal_record record;
     model->log.variants[index] = variant;
-    uint16_t error =
-        journal_append(&model->journal, model_type(index), payload, size, &record);
+    uint16_t error = journal_append(&model->journal, model_type(index), payload, size, &record);
     if (error != ERROR_NONE)
         return error;
     model_apply(&model->state, model_type(index), payload, size);

@@ -1,4 +1,5 @@
-/* The journal in ordinary life: append, mount, replay, the ring, lookup and its cost, wear, limits. */
+/* The journal in ordinary life: append, mount, replay, the ring, lookup and its cost, wear, limits.
+ */
 #include "tests/unit/journal_model.h"
 
 struct geometry {
@@ -7,9 +8,9 @@ struct geometry {
 };
 
 static const struct geometry geometries[] = {
-    {4096, 8, 256, 0xFF},  {4096, 8, 1, 0x00},     {4096, 40, 256, 0x00}, {4096, 40, 1, 0xFF},
-    {65536, 3, 256, 0xFF}, {65536, 4, 1, 0x00},    {65536, 4, 1, 0xFF},   {65536, 3, 512, 0x00},
-    {262144, 3, 256, 0xFF},
+    {4096, 8, 256, 0xFF}, {4096, 8, 1, 0x00},    {4096, 40, 256, 0x00},
+    {4096, 40, 1, 0xFF},  {65536, 3, 256, 0xFF}, {65536, 4, 1, 0x00},
+    {65536, 4, 1, 0xFF},  {65536, 3, 512, 0x00}, {262144, 3, 256, 0xFF},
 };
 #define GEOMETRIES (sizeof(geometries) / sizeof(geometries[0]))
 
@@ -290,8 +291,8 @@ static void run_scale(const struct scale_case *c)
         model_key(job, key);
         uint64_t before = flash.read_bytes;
         assert_int_equal(journal_find(journal, key, 1u << JOURNAL_DONE, NULL, out, sizeof(out)), 1);
-        most_present = flash.read_bytes - before > most_present ? flash.read_bytes - before
-                                                                : most_present;
+        most_present =
+            flash.read_bytes - before > most_present ? flash.read_bytes - before : most_present;
         assert_memory_equal(out + KEY_SIZE, &job, 4);
         model_key(jobs + i, key);
         before = flash.read_bytes;
@@ -315,7 +316,7 @@ static void test_20000_jobs(void **state)
 {
     (void)state;
     static const struct scale_case cases[] = {
-        {16777216, 4096, 700}, {8388608, 4096, 240},    {16777216, 32768, 700},
+        {16777216, 4096, 700},  {8388608, 4096, 240},    {16777216, 32768, 700},
         {16777216, 65536, 700}, {16777216, 262144, 700},
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
@@ -333,7 +334,7 @@ static void test_equal_fingerprints(void **state)
     struct journal *journal = &model->journal;
     uint8_t payload[24];
     uint8_t out[24];
-    uint8_t (*keys)[KEY_SIZE] = calloc(300, KEY_SIZE);
+    uint8_t(*keys)[KEY_SIZE] = calloc(300, KEY_SIZE);
     assert_non_null(keys);
     uint32_t found = 0;
     for (uint32_t n = 0; found < 300; n++) {
@@ -406,11 +407,16 @@ static void test_bad_geometry(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_append_and_mount),   cmocka_unit_test(test_ring),
-        cmocka_unit_test(test_wear),               cmocka_unit_test(test_never_idle),
-        cmocka_unit_test(test_find_types),         cmocka_unit_test(test_read_by_name),
-        cmocka_unit_test(test_sizes),              cmocka_unit_test(test_20000_jobs),
-        cmocka_unit_test(test_equal_fingerprints), cmocka_unit_test(test_many_small_jobs),
+        cmocka_unit_test(test_append_and_mount),
+        cmocka_unit_test(test_ring),
+        cmocka_unit_test(test_wear),
+        cmocka_unit_test(test_never_idle),
+        cmocka_unit_test(test_find_types),
+        cmocka_unit_test(test_read_by_name),
+        cmocka_unit_test(test_sizes),
+        cmocka_unit_test(test_20000_jobs),
+        cmocka_unit_test(test_equal_fingerprints),
+        cmocka_unit_test(test_many_small_jobs),
         cmocka_unit_test(test_bad_geometry),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,12 +1,15 @@
-/* A flash chip in RAM for tests: NOR rules enforced, everything counted, power cut and faults on order.
+/* A flash chip in RAM for tests: NOR rules enforced, everything counted, power cut and faults on
+ * order.
  *
- * Rules: a program stays inside one page and only turns erased bits into programmed ones; an erase takes one whole
- * sector. A violation is a defect of the code under test and ends the process (assert). A cut makes the n-th
- * program or erase happen in part, in one of the shapes of enum ram_tear; from then on the chip is dead (every call fails and
- * does nothing, as when the processor runs on for a moment) until ram_flash_power_on.
+ * Rules: a program stays inside one page and only turns erased bits into programmed ones; an erase
+ * takes one whole sector. A violation is a defect of the code under test and ends the process
+ * (assert). A cut makes the n-th program or erase happen in part, in one of the shapes of enum
+ * ram_tear; from then on the chip is dead (every call fails and does nothing, as when the processor
+ * runs on for a moment) until ram_flash_power_on.
  *
- * Unstable cells: a bit of `weak` that is set reads differently each time, until it is programmed or its sector erased.
- * Header-only; every function takes the chip as first argument, board.h's four as void pointer.
+ * Unstable cells: a bit of `weak` that is set reads differently each time, until it is programmed
+ * or its sector erased. Header-only; every function takes the chip as first argument, board.h's
+ * four as void pointer.
  */
 #ifndef TESTS_RAM_FLASH_H
 #define TESTS_RAM_FLASH_H
@@ -37,7 +40,8 @@ enum ram_fault {
     RAM_FAULT_SILENT,      /* says done, does nothing */
     RAM_FAULT_ERROR,       /* says error, does nothing */
     RAM_FAULT_ERROR_DONE,  /* says error, has done it */
-    RAM_FAULT_MISDIRECTED, /* a program: one address bit is wrong (done only where the rules allow) */
+    RAM_FAULT_MISDIRECTED, /* a program: one address bit is wrong (done only where the rules allow)
+                            */
     RAM_FAULTS
 };
 
@@ -61,7 +65,7 @@ struct ram_flash {
     uint32_t reads_to_fail;    /* the next so many reads report an error */
     uint64_t fail_reads_after; /* from the n-th next read on all report an error; 0: never */
     bool has_bad_sector;
-    uint32_t bad_sector; /* never erases */
+    uint32_t bad_sector; /* never erases; UINT32_MAX: none does */
 
     /* Called before each operation of a living chip: data is NULL for an erase. */
     void (*before)(void *user, struct ram_flash *flash, uint32_t address, const uint8_t *data,
@@ -101,7 +105,8 @@ static inline void ram_flash_free(struct ram_flash *flash)
     memset(flash, 0, sizeof(*flash));
 }
 
-/* Makes copy (initialised with the same geometry) hold what flash holds, alive, with no cut, fault or hook. */
+/* Makes copy (initialised with the same geometry) hold what flash holds, alive, with no cut, fault
+ * or hook. */
 static inline void ram_flash_copy(struct ram_flash *copy, const struct ram_flash *flash)
 {
     assert(copy->size == flash->size && copy->sector_size == flash->sector_size);
@@ -284,7 +289,8 @@ static inline int ram_flash_erase(void *context, uint32_t address)
         flash->before(flash->before_user, flash, address, NULL, flash->sector_size);
     flash->erases++;
     bool alive = ram_flash_begin(flash, &tear, &fault);
-    if (flash->has_bad_sector && flash->bad_sector == address / flash->sector_size)
+    if (flash->has_bad_sector &&
+        (flash->bad_sector == UINT32_MAX || flash->bad_sector == address / flash->sector_size))
         return alive ? 0 : -1;
     if (fault == RAM_FAULT_SILENT || fault == RAM_FAULT_ERROR)
         return fault == RAM_FAULT_SILENT ? 0 : -1;

@@ -169,7 +169,8 @@ static void test_large_list(void **state)
     bench_free(bench);
 }
 
-/* Every update is cut at every operation: the list is the old or the new one, in RAM on failure the old one. */
+/* Every update is cut at every operation: the list is the old or the new one, in RAM on failure the
+ * old one. */
 static void cut_updates(size_t size)
 {
     struct bench *bench = bench_new();
@@ -238,8 +239,8 @@ static void test_foreign_records(void **state)
     struct journal *other = calloc(1, sizeof(*other));
     assert_non_null(other);
     struct journal_region region = {0, 4};
-    assert_int_equal(
-        journal_mount(other, &bench->board, region, NULL, foreign_checkpoint, NULL), ERROR_NONE);
+    assert_int_equal(journal_mount(other, &bench->board, region, NULL, foreign_checkpoint, NULL),
+                     ERROR_NONE);
     uint8_t garbage[9] = {0x92, 0xF2, 0xFF, 0xFF, 1, 2, 3, 4, 5};
     assert_int_equal(journal_append(other, JOURNAL_SETTINGS, garbage, sizeof(garbage), NULL),
                      ERROR_NONE);
