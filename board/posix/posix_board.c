@@ -336,6 +336,24 @@ static bool open_link(struct posix_board *posix, const struct posix_board_option
     return true;
 }
 
+/* As mkdir -p. */
+static bool make_directories(const char *path)
+{
+    char part[4096];
+    size_t length = strlen(path);
+    if (length == 0 || length >= sizeof part)
+        return false;
+    for (size_t i = 1; i <= length; i++) {
+        if (path[i] != '/' && path[i] != '\0')
+            continue;
+        memcpy(part, path, i);
+        part[i] = '\0';
+        if (mkdir(part, 0755) != 0 && errno != EEXIST)
+            return false;
+    }
+    return true;
+}
+
 /* Everything but the struct itself, in the order in which posix_board_close takes it down again. */
 static bool open_parts(struct posix_board *posix, const struct posix_board_options *options,
                        char *error, size_t error_size)
@@ -384,24 +402,6 @@ static bool open_parts(struct posix_board *posix, const struct posix_board_optio
     }
     /* Last: who can connect finds a board that answers. */
     return open_link(posix, options, error, error_size);
-}
-
-/* As mkdir -p. */
-static bool make_directories(const char *path)
-{
-    char part[4096];
-    size_t length = strlen(path);
-    if (length == 0 || length >= sizeof part)
-        return false;
-    for (size_t i = 1; i <= length; i++) {
-        if (path[i] != '/' && path[i] != '\0')
-            continue;
-        memcpy(part, path, i);
-        part[i] = '\0';
-        if (mkdir(part, 0755) != 0 && errno != EEXIST)
-            return false;
-    }
-    return true;
 }
 
 struct posix_board *posix_board_open(const struct posix_board_options *options, char *error,
