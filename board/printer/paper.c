@@ -15,36 +15,38 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define PATH_SIZE   2048
-#define RECORD_SIZE 16384 /* a QR code of 7089 bytes as digits */
+#define PATH_SIZE     2048
+#define RECORD_SIZE   16384 /* a QR code of 7089 bytes as digits */
+#define GATHERED_SIZE 32768 /* a slip of a usual length and its QR code */
+#define CURRENT       "current.paper"
 
 struct paper {
     char directory[PATH_SIZE - 32]; /* "" without files */
+    int directory_fd;
     uint8_t columns;
     bool png;
-    int file;        /* current.paper, -1 while the paper is blank */
+    int file;        /* current.paper, -1 until its first record is written */
     uint32_t number; /* of the last slip */
     bool blank, torn;
     struct paper_counters counters;
+    char gathered[GATHERED_SIZE]; /* records that are not in the file yet */
+    size_t gathered_size;
 
-    /* The picture thread draws slips drawn + 1 .. cut, in order. */
-    pthread_t thread;
-    bool thread_runs;
+    /* One thread finishes slips finished + 1 .. cut, another draws slips drawn + 1 .. finished. */
+    pthread_t finisher, drawer;
+    bool finisher_runs, drawer_runs;
+    int index_fd;     /* -1 until the first line; the finisher's */
+    uint32_t indexed; /* the last slip that an earlier run put in the index */
     pthread_mutex_t lock;
     pthread_cond_t changed;
-    uint32_t drawn, cut; /* under lock */
-    bool stop;           /* under lock */
+    uint32_t drawn, finished, cut; /* under lock */
+    bool stop;                     /* under lock */
 };
 
 static void slip_path(const struct paper *paper, uint32_t number, const char *ending,
                       char path[PATH_SIZE])
 {
     snprintf(path, PATH_SIZE, "%s/%06" PRIu32 ".%s", paper->directory, number, ending);
-}
-
-static void current_path(const struct paper *paper, char path[PATH_SIZE])
-{
-    snprintf(path, PATH_SIZE, "%s/current.paper", paper->directory);
 }
 
 static void draw_one(struct paper *paper, uint32_t number)
@@ -58,26 +60,6 @@ static void draw_one(struct paper *paper, uint32_t number)
     if (slip_draw_png(&slip, picture))
         unlink(source);
     slip_free(&slip);
-}
-
-static void *draw_pictures(void *argument)
-{
-    struct paper *paper = argument;
-    pthread_mutex_lock(&paper->lock);
-    for (;;) {
-        while (paper->drawn == paper->cut && !paper->stop)
-            pthread_cond_wait(&paper->changed, &paper->lock);
-        if (paper->drawn == paper->cut)
-            break;
-        uint32_t number = paper->drawn + 1;
-        pthread_mutex_unlock(&paper->lock);
-        draw_one(paper, number);
-        pthread_mutex_lock(&paper->lock);
-        paper->drawn = number;
-        pthread_cond_broadcast(&paper->changed);
-    }
-    pthread_mutex_unlock(&paper->lock);
-    return NULL;
 }
 
 /* Number of the last line of index.jsonl, 0 when it is empty. */
@@ -102,49 +84,138 @@ static uint32_t last_in_index(const struct paper *paper)
     return number;
 }
 
-/* Text and index line of a cut slip; does nothing that is already done. */
-static void finish_slip(struct paper *paper, uint32_t number, uint32_t indexed)
+static bool write_whole(int file, const char *data, size_t size)
 {
-    char path[PATH_SIZE], line[4096];
+    while (size > 0) {
+        ssize_t written = write(file, data, size);
+        if (written < 0 && errno == EINTR)
+            continue;
+        if (written <= 0)
+            return false;
+        data += written;
+        size -= (size_t)written;
+    }
+    return true;
+}
+
+static bool append_to_index(struct paper *paper, const struct slip *slip, uint32_t number)
+{
+    char line[4096];
+    size_t length = slip_index_line(slip, number, line, sizeof line);
+    if (paper->index_fd < 0)
+        paper->index_fd = openat(paper->directory_fd, "index.jsonl",
+                                 O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
+    /* One write: the line is there whole or not at all. */
+    return paper->index_fd >= 0 && write(paper->index_fd, line, length) == (ssize_t)length;
+}
+
+/* Text and index line of a cut slip; does nothing that is already done. What cannot be written now
+ * is written at the next open: the slip's file stays. */
+static void finish_slip(struct paper *paper, uint32_t number)
+{
+    char source[PATH_SIZE], text[PATH_SIZE];
     struct slip slip;
-    slip_path(paper, number, "paper", path);
-    if (!slip_load(&slip, path))
+    slip_path(paper, number, "paper", source);
+    slip_path(paper, number, "txt", text);
+    if (!slip_load(&slip, source))
         return;
-    slip_path(paper, number, "txt", path);
-    slip_write_text(&slip, path);
-    if (number > indexed) {
-        size_t length = slip_index_line(&slip, number, line, sizeof line);
-        snprintf(path, sizeof path, "%s/index.jsonl", paper->directory);
-        int file = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
-        if (file >= 0) {
-            /* One write: the line is there whole or not at all. */
-            if (write(file, line, length) != (ssize_t)length)
-                fprintf(stderr, "print head: %s: %s\n", path, strerror(errno));
-            close(file);
-        }
-    }
-    if (!paper->png) {
-        slip_path(paper, number, "paper", path);
-        unlink(path);
-    }
+    bool good = slip_write_text(&slip, text) &&
+                (number <= paper->indexed || append_to_index(paper, &slip, number));
+    if (!good)
+        fprintf(stderr, "print head: slip %" PRIu32 ": %s\n", number, strerror(errno));
+    else if (!paper->png)
+        unlink(source);
     slip_free(&slip);
+}
+
+/* The next cut slip is finished; the lock is held before and after. False: there is none. */
+static bool finish_next(struct paper *paper)
+{
+    if (paper->finished == paper->cut)
+        return false;
+    uint32_t number = paper->finished + 1;
+    pthread_mutex_unlock(&paper->lock);
+    finish_slip(paper, number);
+    pthread_mutex_lock(&paper->lock);
+    paper->finished = number;
+    if (!paper->png)
+        paper->drawn = number;
+    return true;
+}
+
+/* The same for its picture. */
+static bool draw_next(struct paper *paper)
+{
+    if (paper->drawn == paper->finished)
+        return false;
+    uint32_t number = paper->drawn + 1;
+    pthread_mutex_unlock(&paper->lock);
+    draw_one(paper, number);
+    pthread_mutex_lock(&paper->lock);
+    paper->drawn = number;
+    return true;
+}
+
+static void *run_finisher(void *argument)
+{
+    struct paper *paper = argument;
+    pthread_mutex_lock(&paper->lock);
+    for (;;) {
+        while (finish_next(paper)) {
+        }
+        pthread_cond_broadcast(&paper->changed);
+        if (paper->stop)
+            break;
+        pthread_cond_wait(&paper->changed, &paper->lock);
+    }
+    pthread_mutex_unlock(&paper->lock);
+    return NULL;
+}
+
+static void *run_drawer(void *argument)
+{
+    struct paper *paper = argument;
+    pthread_mutex_lock(&paper->lock);
+    while (!paper->stop || paper->drawn != paper->cut)
+        if (draw_next(paper))
+            pthread_cond_broadcast(&paper->changed);
+        else
+            pthread_cond_wait(&paper->changed, &paper->lock);
+    pthread_mutex_unlock(&paper->lock);
+    return NULL;
+}
+
+void paper_flush(struct paper *paper)
+{
+    if (paper->gathered_size == 0)
+        return;
+    if (paper->file < 0)
+        paper->file = openat(paper->directory_fd, CURRENT,
+                             O_WRONLY | O_CREAT | O_TRUNC | O_APPEND | O_CLOEXEC, 0666);
+    if (paper->file < 0 || !write_whole(paper->file, paper->gathered, paper->gathered_size))
+        fprintf(stderr, "print head: %s: %s\n", CURRENT, strerror(errno));
+    paper->gathered_size = 0;
+}
+
+static void gather(struct paper *paper, const char *record, size_t length)
+{
+    if (length > sizeof paper->gathered - paper->gathered_size)
+        paper_flush(paper);
+    memcpy(paper->gathered + paper->gathered_size, record, length);
+    paper->gathered_size += length;
 }
 
 static void append(struct paper *paper, const char *record, size_t length)
 {
     if (paper->directory[0] == 0)
         return;
-    if (paper->file < 0) {
-        char path[PATH_SIZE], header[32];
-        current_path(paper, path);
-        paper->file = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_APPEND | O_CLOEXEC, 0666);
-        int size = snprintf(header, sizeof header, "P %u %u\n%s", SLIP_FILE_VERSION, paper->columns,
-                            paper->torn ? "X\n" : "");
-        if (paper->file < 0 || write(paper->file, header, (size_t)size) != size)
-            fprintf(stderr, "print head: %s: %s\n", path, strerror(errno));
+    if (paper->file < 0 && paper->gathered_size == 0) {
+        char header[32];
+        gather(paper, header,
+               (size_t)snprintf(header, sizeof header, "P %u %u\n%s", SLIP_FILE_VERSION,
+                                paper->columns, paper->torn ? "X\n" : ""));
     }
-    if (paper->file >= 0 && write(paper->file, record, length) != (ssize_t)length)
-        fprintf(stderr, "print head: current.paper: %s\n", strerror(errno));
+    gather(paper, record, length);
 }
 
 void paper_line(struct paper *paper, uint8_t style, const uint8_t *text, size_t length)
@@ -207,26 +278,24 @@ bool paper_blank(const struct paper *paper)
 /* The piece leaves the head. */
 static void release(struct paper *paper)
 {
-    char from[PATH_SIZE], to[PATH_SIZE];
+    char name[32];
     paper->counters.slips++;
     paper->counters.torn += paper->torn;
     paper->blank = true;
     if (paper->directory[0] == 0)
         return;
-    close(paper->file);
+    paper_flush(paper);
+    if (paper->file >= 0)
+        close(paper->file);
     paper->file = -1;
-    current_path(paper, from);
-    slip_path(paper, paper->number + 1, "paper", to);
-    if (rename(from, to) != 0) {
-        fprintf(stderr, "print head: %s: %s\n", to, strerror(errno));
+    snprintf(name, sizeof name, "%06" PRIu32 ".paper", paper->number + 1);
+    if (renameat(paper->directory_fd, CURRENT, paper->directory_fd, name) != 0) {
+        fprintf(stderr, "print head: %s: %s\n", name, strerror(errno));
         return;
     }
     paper->number++;
-    finish_slip(paper, paper->number, paper->number - 1);
     pthread_mutex_lock(&paper->lock);
     paper->cut = paper->number;
-    if (!paper->png)
-        paper->drawn = paper->cut;
     pthread_cond_broadcast(&paper->changed);
     pthread_mutex_unlock(&paper->lock);
 }
@@ -254,9 +323,9 @@ void paper_roll_end(struct paper *paper)
  * the head. */
 static void recover(struct paper *paper)
 {
-    uint32_t indexed = last_in_index(paper), first = UINT32_MAX;
+    uint32_t first = UINT32_MAX;
     DIR *directory = opendir(paper->directory);
-    paper->number = indexed;
+    paper->number = paper->indexed = last_in_index(paper);
     for (struct dirent *entry; directory != NULL && (entry = readdir(directory)) != NULL;) {
         char *end;
         unsigned long number = strtoul(entry->d_name, &end, 10);
@@ -269,19 +338,17 @@ static void recover(struct paper *paper)
     }
     if (directory != NULL)
         closedir(directory);
-    for (uint32_t number = first; number <= paper->number; number++)
-        finish_slip(paper, number, indexed);
     paper->cut = paper->number;
-    paper->drawn = first != UINT32_MAX ? first - 1 : paper->number;
+    paper->finished = paper->drawn = first != UINT32_MAX ? first - 1 : paper->number;
 
     char path[PATH_SIZE];
     struct slip slip;
-    current_path(paper, path);
+    snprintf(path, sizeof path, "%s/" CURRENT, paper->directory);
     if (!slip_load(&slip, path))
         return;
     if (slip.count > 0) {
         /* The process died with paper in the head: that is a loss of power. */
-        paper->file = open(path, O_WRONLY | O_APPEND | O_CLOEXEC);
+        paper->file = openat(paper->directory_fd, CURRENT, O_WRONLY | O_APPEND | O_CLOEXEC);
         if (paper->file >= 0 && ftruncate(paper->file, (off_t)slip.whole_bytes) == 0) {
             paper->blank = false;
             paper->torn = slip.torn;
@@ -291,7 +358,36 @@ static void recover(struct paper *paper)
                 paper_tear(paper);
         }
     }
+    paper_flush(paper);
     slip_free(&slip);
+}
+
+/* Everything about the directory; false with errno when it cannot be used. */
+static bool open_directory(struct paper *paper, const char *directory)
+{
+    if (strlen(directory) >= sizeof paper->directory) {
+        errno = ENAMETOOLONG;
+        return false;
+    }
+    if (mkdir(directory, 0777) != 0 && errno != EEXIST)
+        return false;
+    paper->directory_fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (paper->directory_fd < 0 || access(directory, R_OK | W_OK | X_OK) != 0)
+        return false;
+    strcpy(paper->directory, directory);
+    recover(paper);
+    /* Texts and index of an earlier run are there when the head is open. */
+    pthread_mutex_lock(&paper->lock);
+    while (finish_next(paper)) {
+    }
+    pthread_mutex_unlock(&paper->lock);
+    errno = pthread_create(&paper->finisher, NULL, run_finisher, paper);
+    paper->finisher_runs = errno == 0;
+    if (paper->finisher_runs && paper->png) {
+        errno = pthread_create(&paper->drawer, NULL, run_drawer, paper);
+        paper->drawer_runs = errno == 0;
+    }
+    return paper->finisher_runs && paper->drawer_runs == paper->png;
 }
 
 struct paper *paper_open(const char *directory, uint8_t columns, bool png)
@@ -301,42 +397,36 @@ struct paper *paper_open(const char *directory, uint8_t columns, bool png)
         return NULL;
     paper->columns = columns;
     paper->png = png;
-    paper->file = -1;
+    paper->file = paper->index_fd = paper->directory_fd = -1;
     paper->blank = true;
     pthread_mutex_init(&paper->lock, NULL);
     pthread_cond_init(&paper->changed, NULL);
-    if (directory == NULL)
-        return paper;
-    struct stat status;
-    if (strlen(directory) >= sizeof paper->directory)
-        errno = ENAMETOOLONG;
-    else if ((mkdir(directory, 0777) == 0 || errno == EEXIST) && stat(directory, &status) == 0 &&
-             access(directory, R_OK | W_OK | X_OK) == 0) {
-        if (S_ISDIR(status.st_mode)) {
-            strcpy(paper->directory, directory);
-            recover(paper);
-            paper->thread_runs =
-                png && pthread_create(&paper->thread, NULL, draw_pictures, paper) == 0;
-            return paper;
-        }
-        errno = ENOTDIR;
+    if (directory != NULL && !open_directory(paper, directory)) {
+        int error = errno;
+        paper_close(paper);
+        errno = error;
+        return NULL;
     }
-    free(paper);
-    return NULL;
+    return paper;
 }
 
 void paper_close(struct paper *paper)
 {
     if (paper == NULL)
         return;
+    paper_flush(paper);
     pthread_mutex_lock(&paper->lock);
     paper->stop = true;
     pthread_cond_broadcast(&paper->changed);
     pthread_mutex_unlock(&paper->lock);
-    if (paper->thread_runs)
-        pthread_join(paper->thread, NULL);
-    if (paper->file >= 0)
-        close(paper->file);
+    if (paper->finisher_runs)
+        pthread_join(paper->finisher, NULL);
+    if (paper->drawer_runs)
+        pthread_join(paper->drawer, NULL);
+    const int files[] = {paper->file, paper->index_fd, paper->directory_fd};
+    for (size_t i = 0; i < sizeof files / sizeof files[0]; i++)
+        if (files[i] >= 0)
+            close(files[i]);
     pthread_cond_destroy(&paper->changed);
     pthread_mutex_destroy(&paper->lock);
     free(paper);
@@ -355,7 +445,7 @@ uint32_t paper_last_slip(const struct paper *paper)
 void paper_wait_pictures(struct paper *paper)
 {
     pthread_mutex_lock(&paper->lock);
-    while (paper->thread_runs && paper->drawn != paper->cut)
+    while (paper->finisher_runs && paper->drawn != paper->cut)
         pthread_cond_wait(&paper->changed, &paper->lock);
     pthread_mutex_unlock(&paper->lock);
 }

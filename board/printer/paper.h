@@ -1,8 +1,11 @@
 /* The paper of the head: the piece being printed, the slips already cut, the directory they lie in,
- * and the thread that draws pictures of them.
+ * and the two threads that write them out.
  *
  * A cut is committed by one rename, current.paper -> NNNNNN.paper; text, index line and picture are
  * made from that file and can be made again after a crash at any point, because it is removed last.
+ * One thread makes text and index line of each slip cut, in order, another the pictures after it.
+ * Records of what is printed are gathered and written with one call by paper_flush, which the head
+ * calls before it returns control: paper survives the process line by line.
  */
 #ifndef BOARD_PRINTER_PAPER_H
 #define BOARD_PRINTER_PAPER_H
@@ -29,6 +32,8 @@ bool paper_blank(const struct paper *paper);
 /* The piece comes out: by the cutter, or because the roll ended. */
 void paper_cut(struct paper *paper);
 void paper_roll_end(struct paper *paper);
+/* What is on the paper is in the files. */
+void paper_flush(struct paper *paper);
 
 struct paper_counters {
     uint32_t slips, torn, cuts;
@@ -36,6 +41,7 @@ struct paper_counters {
 };
 const struct paper_counters *paper_counters(const struct paper *paper);
 uint32_t paper_last_slip(const struct paper *paper);
+/* Returns when every slip cut so far is written out: text, index line and picture. */
 void paper_wait_pictures(struct paper *paper);
 
 #endif

@@ -35,6 +35,7 @@ struct print_head {
     uint8_t held[REAL_TIME_MAX]; /* beginning of what may be a real-time command */
     size_t held_size;
     uint8_t buffer[PRINT_HEAD_BUFFER + REAL_TIME_MAX];
+    size_t buffer_start; /* 0 except while a step runs */
     size_t buffer_size;
     uint64_t received;
 
@@ -80,11 +81,13 @@ static void reset_modes(struct print_head *head)
 
 static void forget_buffer(struct print_head *head)
 {
-    head->buffer_size = 0;
+    head->buffer_start = head->buffer_size = 0;
     head->data_left = 0;
     head->data_until_nul = false;
     head->line_size = 0;
 }
+
+static void change_roll(struct print_head *head, enum print_head_paper paper);
 
 /* Something stops the head: what is under way will not come out as one piece. */
 static void interrupted(struct print_head *head)
@@ -100,7 +103,7 @@ static void line_printed(struct print_head *head)
         head->line_due = (head->line_due > head->now ? head->line_due : head->now) +
                          1000u / head->lines_per_second;
     if (head->roll_limited && (head->roll_lines == 0 || --head->roll_lines == 0))
-        print_head_set_paper(head, PRINT_HEAD_PAPER_OUT);
+        change_roll(head, PRINT_HEAD_PAPER_OUT);
 }
 
 static void print_line(struct print_head *head)
@@ -246,17 +249,18 @@ static void run_command(struct print_head *head)
 
 static void take(struct print_head *head, size_t count)
 {
+    head->buffer_start += count;
     head->buffer_size -= count;
-    memmove(head->buffer, head->buffer + count, head->buffer_size);
 }
 
 /* Moves command data from the buffer. True when the command is complete. */
 static bool collect(struct print_head *head)
 {
+    const uint8_t *bytes = head->buffer + head->buffer_start;
     size_t used = 0;
     bool done = false;
     while (used < head->buffer_size && !done) {
-        uint8_t byte = head->buffer[used++];
+        uint8_t byte = bytes[used++];
         if (head->data_until_nul) {
             done = byte == NUL;
         } else {
@@ -282,13 +286,14 @@ static bool execute(struct print_head *head)
     }
     if (head->buffer_size == 0)
         return false;
-    uint8_t byte = head->buffer[0];
+    const uint8_t *bytes = head->buffer + head->buffer_start;
+    uint8_t byte = bytes[0];
     if (byte == ESC || byte == GS || byte == FS || byte == DLE) {
-        struct print_command command = print_command_measure(head->buffer, head->buffer_size);
+        struct print_command command = print_command_measure(bytes, head->buffer_size);
         if (command.fixed == 0)
             return false;
         memset(head->command, 0, sizeof head->command);
-        memcpy(head->command, head->buffer,
+        memcpy(head->command, bytes,
                command.fixed < sizeof head->command ? command.fixed : sizeof head->command);
         take(head, command.fixed);
         head->data_left = command.data;
@@ -308,7 +313,8 @@ static bool execute(struct print_head *head)
     return true;
 }
 
-void print_head_step(struct print_head *head, uint64_t now_ms)
+/* Prints what may be printed now; the paper is not flushed. */
+static void step(struct print_head *head, uint64_t now_ms)
 {
     head->now = now_ms;
     if (head->recovery_wanted) {
@@ -320,6 +326,14 @@ void print_head_step(struct print_head *head, uint64_t now_ms)
     while (online(head) && (head->lines_per_second == 0 || head->now >= head->line_due))
         if (!execute(head))
             break;
+    memmove(head->buffer, head->buffer + head->buffer_start, head->buffer_size);
+    head->buffer_start = 0;
+}
+
+void print_head_step(struct print_head *head, uint64_t now_ms)
+{
+    step(head, now_ms);
+    paper_flush(head->paper);
 }
 
 static void answer_status(struct print_head *head, uint8_t n)
@@ -394,14 +408,14 @@ static void release_held(struct print_head *head)
 size_t print_head_feed(struct print_head *head, const uint8_t *bytes, size_t n, uint64_t now_ms)
 {
     size_t taken = 0;
-    print_head_step(head, now_ms);
+    step(head, now_ms);
     while (taken < n) {
         if (!head->power) {
             taken = n;
             break;
         }
         if (head->buffer_size >= PRINT_HEAD_BUFFER)
-            print_head_step(head, now_ms);
+            step(head, now_ms);
         if (head->buffer_size >= PRINT_HEAD_BUFFER && head->held_size == 0 && bytes[taken] != DLE)
             break;
         if (head->buffer_size + head->held_size >= sizeof head->buffer)
@@ -456,7 +470,7 @@ void print_head_close(struct print_head *head)
     free(head);
 }
 
-void print_head_set_paper(struct print_head *head, enum print_head_paper paper)
+static void change_roll(struct print_head *head, enum print_head_paper paper)
 {
     bool was_out = head->roll == PRINT_HEAD_PAPER_OUT;
     head->roll_limited = false;
@@ -468,6 +482,12 @@ void print_head_set_paper(struct print_head *head, enum print_head_paper paper)
         paper_roll_end(head->paper);
         head->recovery_wanted = true;
     }
+}
+
+void print_head_set_paper(struct print_head *head, enum print_head_paper paper)
+{
+    change_roll(head, paper);
+    paper_flush(head->paper);
 }
 
 void print_head_set_paper_out_after(struct print_head *head, unsigned lines)
@@ -487,6 +507,7 @@ void print_head_set_cover(struct print_head *head, bool open)
     if (!open && head->cover)
         head->recovery_wanted = true;
     head->cover = open;
+    paper_flush(head->paper);
 }
 
 void print_head_set_fault(struct print_head *head, bool fault)
@@ -496,6 +517,7 @@ void print_head_set_fault(struct print_head *head, bool fault)
     if (!fault && head->fault)
         head->recovery_wanted = true;
     head->fault = fault;
+    paper_flush(head->paper);
 }
 
 void print_head_set_power(struct print_head *head, bool on)
@@ -510,6 +532,7 @@ void print_head_set_power(struct print_head *head, bool on)
     if (!head->power && on)
         head->recovery_wanted = true;
     head->power = on;
+    paper_flush(head->paper);
 }
 
 void print_head_power_cycle(struct print_head *head)

@@ -18,16 +18,19 @@
  * one slip: DIR/NNNNNN.txt, DIR/NNNNNN.png and one line of DIR/index.jsonl. Paper that ends (roll
  * empty) ends the piece as well. Blank paper makes no slip.
  *
- * Files (README.md beside this header has the tables): text and picture are written under another
- * name and renamed; the index is appended last, so a slip named there has its text. Pictures are
- * drawn by a thread of their own and may come later; a picture not drawn when the process died is
- * drawn at the next open. Slip numbers go on from the last one in the directory.
+ * Files (README.md beside this header has the tables): what is printed is in a file when a function
+ * of the head returns, and a cut is committed by one rename. Text, index line and picture of a cut
+ * slip are made by threads of their own and come a moment later, the picture last; what was not
+ * made when the process died is made by the next open, texts and index lines before it returns.
+ * Text and picture are written under another name and renamed; the index is appended last, so a
+ * slip named there has its text. Slip numbers go on from the last one in the directory.
  *
  * Whole or torn? The index says "complete": true when the piece began after a cut (or on fresh
  * paper), was not interrupted and ended with a cut. A torn piece has "complete": false and its text
  * begins with the line "[TORN]".
  *
- * Threads: all functions are called from one thread; the picture thread is inside.
+ * Threads: all functions are called from one thread; the threads that write slips out are
+ * inside.
  */
 #ifndef BOARD_PRINTER_PRINT_HEAD_H
 #define BOARD_PRINTER_PRINT_HEAD_H
@@ -51,7 +54,8 @@ struct print_head_options {
 /* NULL when the directory cannot be made or read (errno tells why). Paper left unfinished by an
  * earlier run is still in the head. */
 struct print_head *print_head_open(const struct print_head_options *options);
-/* Waits for the pictures. Paper without a cut stays for the next open. NULL is allowed. */
+/* Waits for texts, index and pictures. Paper without a cut stays for the next open. NULL is
+ * allowed. */
 void print_head_close(struct print_head *head);
 
 /* Bytes from the board's UART. Returns how many were taken: fewer than n, perhaps 0, when the
@@ -86,7 +90,7 @@ struct print_head_counters {
 void print_head_counters(const struct print_head *head, struct print_head_counters *out);
 /* Number of the newest slip in the directory, 0 when there is none. */
 uint32_t print_head_last_slip(const struct print_head *head);
-/* Returns when every slip cut so far has its picture. */
+/* Returns when every slip cut so far has its text, its index line and its picture. */
 void print_head_wait_pictures(struct print_head *head);
 
 #endif

@@ -103,6 +103,7 @@ static void test_prints_text_and_index(void **state)
     assert_int_equal(print_head_last_slip(head), 0);
     assert_int_equal(feed(head, "\x1dVB\0", 4), 4);
     assert_int_equal(print_head_last_slip(head), 1);
+    print_head_wait_pictures(head);
     read_file("000001.txt", text, sizeof text);
     assert_string_equal(text, "Чек № 1\n             middle\n                           right\n"
                               "01234567890123456789012345678901\n23\n");
@@ -187,6 +188,7 @@ static void test_unknown_commands_are_skipped(void **state)
         for (size_t k = 0; k < commands[i].size; k++)
             assert_int_equal(feed(head, commands[i].bytes + k, 1), 1);
         feed_text(head, "x\n\x1bi");
+        print_head_wait_pictures(head);
         snprintf(name, sizeof name, "%06zu.txt", i + 1);
         read_file(name, text, sizeof text);
         if (strcmp(text, "x\n") != 0)
@@ -224,6 +226,7 @@ static void test_garbage(void **state)
         /* Whatever came before: after a clear and a cut the head works. */
         feed(head, clear, writer.length);
         feed_text(head, "\x1b@\x1bi\x1b@OK\n\x1bi");
+        print_head_wait_pictures(head);
         snprintf(name, sizeof name, "%06u.txt", print_head_last_slip(head));
         read_file(name, text, sizeof text);
         assert_string_equal(text, "OK\n");

@@ -167,6 +167,7 @@ static struct index_counts read_index(const struct world *world)
 {
     char path[512], line[4096];
     struct index_counts counts = {0, 0};
+    print_head_wait_pictures(world->head);
     snprintf(path, sizeof path, "%s/index.jsonl", world->directory);
     FILE *file = fopen(path, "r");
     while (file != NULL && fgets(line, sizeof line, file) != NULL) {
@@ -192,6 +193,7 @@ static void read_file(const char *path, char *out, size_t capacity)
 static void read_slip(const struct world *world, uint32_t number, char *out, size_t capacity)
 {
     char path[512];
+    print_head_wait_pictures(world->head);
     snprintf(path, sizeof path, "%s/%06u.txt", world->directory, number);
     read_file(path, out, capacity);
 }
