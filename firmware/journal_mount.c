@@ -275,8 +275,8 @@ static uint16_t open_log(struct journal *journal, const struct survey *survey,
     journal->head_sector = survey->newest_sector;
     journal->head_generation = survey->newest;
     journal->next_sequence = (uint64_t)survey->newest_sequence + 1;
-    uint32_t used = survey->newest - survey->oldest + 1;
-    journal->used_sectors = used < journal->sectors ? used : journal->sectors;
+    uint32_t before = survey->newest - survey->oldest;
+    journal->used_sectors = before < journal->sectors ? before + 1 : journal->sectors;
     adopt_next(journal);
     uint16_t error = replay_all(journal, replay);
     if (error != ERROR_NONE)

@@ -226,7 +226,7 @@ static void test_large_sectors(void **state)
     (void)state;
     /* Around the sector headers at every operation, elsewhere at a sample. */
     static const struct cut_case cases[] = {
-        {65536, 3, 256, 0xFF, 1500, 3800, 90, 1, 10, false, 900},
+        {65536, 3, 256, 0xFF, 1500, 3800, 90, 2, 10, false, 450},
         {65536, 3, 256, 0x00, 1500, 3800, 90, 3, 10, false, 300},
         {65536, 3, 1, 0xFF, 1500, 3800, 85, 1997, 10, false, 200},
         {65536, 3, 1, 0x00, 1500, 3800, 85, 1997, 10, false, 200},

@@ -83,7 +83,10 @@ static inline uint16_t model_payload(const struct model *model, uint32_t index, 
     out[KEY_SIZE + 4] = variant;
     for (uint32_t i = KEY_SIZE + 5; i < size; i++) {
         uint32_t word = model_mix(r, i / 24);
-        out[i] = word % 4 == 0 ? 0x00 : word % 4 == 1 ? 0xFF : (uint8_t)(word >> (i % 4 * 8));
+        uint32_t byte = word >> (i % 4 * 8);
+        if (word % 4 < 2)
+            byte = word % 4 == 0 ? 0x00 : 0xFF;
+        out[i] = (uint8_t)byte;
     }
     return (uint16_t)size;
 }
