@@ -24,7 +24,7 @@ void register_trace(const struct cash_register *reg, enum board_trace_level leve
     if (length > sizeof(line) - sizeof(digits))
         length = sizeof(line) - sizeof(digits);
     memcpy(line, text, length);
-    if (length > 0 && text[length - 1] == ' ') {
+    if (length > 0 && line[length - 1] == ' ') {
         do {
             digits[count++] = (char)('0' + number % 10);
             number /= 10;
@@ -106,23 +106,39 @@ bool register_append(struct cash_register *reg, uint8_t type, const uint8_t *pay
     return append_record(reg, type, payload, size, true);
 }
 
+static void remember_cashier(const struct cash_register *reg, struct job_cashier *cashier)
+{
+    struct tlv tlv;
+    if (tlv_find(reg->job.body, reg->job.size, TAG_CASHIER, &tlv) == 1 &&
+        tlv.length <= sizeof(cashier->name)) {
+        memcpy(cashier->name, tlv.value, tlv.length);
+        cashier->name_size = (uint8_t)tlv.length;
+    }
+    if (tlv_find(reg->job.body, reg->job.size, TAG_CASHIER_INN, &tlv) == 1 &&
+        tlv.length <= sizeof(cashier->inn)) {
+        memcpy(cashier->inn, tlv.value, tlv.length);
+        cashier->inn_size = (uint8_t)tlv.length;
+    }
+}
+
 static bool write_intent(struct cash_register *reg)
 {
-    uint8_t payload[128];
+    uint8_t payload[192];
     struct byte_writer writer;
     struct job_intent intent = {.job = reg->job.code,
                                 .last_document = reg->facts.status.last_document,
                                 .effect = reg->job.effect};
     memcpy(intent.key, reg->job.key, KEY_SIZE);
     memcpy(intent.digest, reg->job.digest, DIGEST_SIZE);
+    if (reg->job.code == LINK_SHIFT_OPEN)
+        remember_cashier(reg, &intent.cashier);
     byte_writer_init(&writer, payload, sizeof(payload));
     job_intent_put(&writer, &intent);
     assert(byte_writer_ok(&writer));
     return register_append(reg, JOURNAL_INTENT, payload, writer.length);
 }
 
-/* ---- Ends of a job ------------------------------------------------------------------------------
- */
+/* ---- Ends of a job ---- */
 
 static void restore_outer(struct cash_register *reg)
 {
@@ -143,21 +159,6 @@ void register_job_refused(struct cash_register *reg)
                             reg->job.key, true);
 }
 
-static void remember_cashier(const struct cash_register *reg, struct job_done *done)
-{
-    struct tlv tlv;
-    if (tlv_find(reg->job.body, reg->job.size, TAG_CASHIER, &tlv) == 1 &&
-        tlv.length <= sizeof(done->cashier)) {
-        memcpy(done->cashier, tlv.value, tlv.length);
-        done->cashier_size = (uint8_t)tlv.length;
-    }
-    if (tlv_find(reg->job.body, reg->job.size, TAG_CASHIER_INN, &tlv) == 1 &&
-        tlv.length <= sizeof(done->cashier_inn)) {
-        memcpy(done->cashier_inn, tlv.value, tlv.length);
-        done->cashier_inn_size = (uint8_t)tlv.length;
-    }
-}
-
 static bool write_done(struct cash_register *reg, const struct link_result *result, bool mine)
 {
     uint8_t payload[256];
@@ -169,10 +170,11 @@ static bool write_done(struct cash_register *reg, const struct link_result *resu
     } else {
         done.effect = reg->state.intent.effect;
         memcpy(done.digest, reg->state.intent.digest, DIGEST_SIZE);
+        done.cashier = reg->state.intent.cashier;
     }
     done.slip = done.effect.slip_form != 0 ? reg->state.next_slip : 0;
     if (mine && result->job == LINK_SHIFT_OPEN)
-        remember_cashier(reg, &done);
+        remember_cashier(reg, &done.cashier);
     byte_writer_init(&writer, payload, sizeof(payload));
     job_done_put(&writer, &done);
     assert(byte_writer_ok(&writer));
@@ -187,6 +189,28 @@ static void answer_unknown(struct cash_register *reg)
 {
     (void)register_refuse(reg, ERROR_OUTCOME_UNKNOWN, 0, 0);
     register_job_refused(reg);
+}
+
+/* False: the job was refused. */
+static bool check_job(struct cash_register *reg)
+{
+    memset(&reg->job.effect, 0, sizeof(reg->job.effect));
+    reg->job.flags &= LINK_RESULT_SHIFT_OPENED;
+    if (register_job_check(reg))
+        return true;
+    register_job_refused(reg);
+    return false;
+}
+
+/* The shift is open: the receipt that wanted it is checked against the new state. Only a receipt
+ * has a shift opened for it (open_shift_first), so what goes on is always fiscal. */
+static void go_on_with_outer(struct cash_register *reg)
+{
+    restore_outer(reg);
+    reg->job.flags |= LINK_RESULT_SHIFT_OPENED;
+    assert(register_job_is_fiscal(reg->job.code));
+    if (check_job(reg))
+        reg->phase = REGISTER_JOB_WAIT;
 }
 
 /* The job's DONE: durable, then answered, then paper and drawer. result->job, key and numbers are
@@ -210,9 +234,7 @@ void register_job_done(struct cash_register *reg, struct link_result *result)
         reg->settings_changed = true;
     }
     if (mine && reg->job.inner) {
-        restore_outer(reg);
-        reg->job.flags |= LINK_RESULT_SHIFT_OPENED;
-        register_job_start(reg);
+        go_on_with_outer(reg);
         return;
     }
     if (mine) {
@@ -239,8 +261,7 @@ static struct link_result blank_result(const struct cash_register *reg)
     return result;
 }
 
-/* ---- Jobs without a fiscal document
- * -------------------------------------------------------------- */
+/* ---- Jobs without a fiscal document ---- */
 
 static uint16_t act_locally(struct cash_register *reg)
 {
@@ -479,8 +500,7 @@ static bool fiscal_step(struct cash_register *reg)
     return true;
 }
 
-/* ---- Beginning of a job
- * --------------------------------------------------------------------------- */
+/* ---- Beginning of a job ---- */
 
 /* A shift opened on behalf of a receipt is a job of its own, with a key made from the receipt's. */
 static void open_shift_first(struct cash_register *reg)
@@ -504,12 +524,8 @@ static void open_shift_first(struct cash_register *reg)
 void register_job_start(struct cash_register *reg)
 {
     struct register_job *job = &reg->job;
-    memset(&job->effect, 0, sizeof(job->effect));
-    job->flags &= LINK_RESULT_SHIFT_OPENED;
-    if (!register_job_check(reg)) {
-        register_job_refused(reg);
+    if (!check_job(reg))
         return;
-    }
     if (job->code == LINK_RECEIPT && !reg->state.shift_open) {
         open_shift_first(reg);
         if (!register_job_check(reg)) {

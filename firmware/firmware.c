@@ -81,7 +81,6 @@ uint16_t firmware_init(struct firmware *firmware, const struct board *board)
     reg->link = &firmware->link;
     reg->boot_error = firmware->boot_error;
     cash_register_init(reg);
-    link_server_event(&firmware->link, LINK_EVENT_STARTED, NULL, 0);
     if (firmware->boot_error != ERROR_NONE)
         register_trace(reg, TRACE_ERROR, "flash: cannot be used, error ", firmware->boot_error);
     return firmware->boot_error;

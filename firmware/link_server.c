@@ -9,6 +9,7 @@ void link_server_init(struct link_server *link, const struct board *board)
 {
     memset(link, 0, sizeof(*link));
     link->board = board;
+    link->announce = true;
     link_decoder_init(&link->decoder);
     link_assembler_init(&link->assembler, link->message, sizeof(link->message));
 }
@@ -33,6 +34,9 @@ static void forget_peer(struct link_server *link)
     link->side_ready = false;
     link->wire_size = link->wire_sent = 0;
     link->event_count = 0;
+    if (link->announce)
+        link_server_event(link, LINK_EVENT_STARTED, NULL, 0);
+    link->announce = false;
 }
 
 static void refuse_now(struct link_server *link, const struct link_frame *frame, uint16_t code)

@@ -43,6 +43,7 @@ struct link_server {
     uint8_t small[LINK_SMALL_BYTES]; /* every other answer */
     uint8_t side[LINK_FRAGMENT_MAX]; /* a request of one fragment that came meanwhile */
     bool working;                    /* `message` belongs to the register */
+    bool announce;                   /* the first peer after a start is told LINK_EVENT_STARTED */
     bool orphaned;                   /* whoever asked is gone */
     bool ready;                      /* a whole request waits in `message` */
     bool side_ready;

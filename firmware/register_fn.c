@@ -60,11 +60,11 @@ static void add_cashier(const struct cash_register *reg, struct byte_writer *wri
     struct tlv tlv;
     if (tlv_find(reg->job.body, reg->job.size, TAG_CASHIER, &tlv) == 1)
         return;
-    if (reg->state.cashier_size > 0)
-        tlv_put_bytes(writer, TAG_CASHIER, reg->state.cashier, reg->state.cashier_size);
-    if (reg->state.cashier_inn_size > 0 &&
+    if (reg->state.cashier.name_size > 0)
+        tlv_put_bytes(writer, TAG_CASHIER, reg->state.cashier.name, reg->state.cashier.name_size);
+    if (reg->state.cashier.inn_size > 0 &&
         tlv_find(reg->job.body, reg->job.size, TAG_CASHIER_INN, &tlv) != 1)
-        tlv_put_padded(writer, TAG_CASHIER_INN, reg->state.cashier_inn, reg->state.cashier_inn_size,
+        tlv_put_padded(writer, TAG_CASHIER_INN, reg->state.cashier.inn, reg->state.cashier.inn_size,
                        12);
 }
 

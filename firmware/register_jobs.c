@@ -84,7 +84,7 @@ static bool check_receipt(struct cash_register *reg)
         return false;
     struct receipt_rules rules = {.ffd = cash_register_ffd(reg),
                                   .cashier_known =
-                                      reg->state.shift_open && reg->state.cashier_size > 0,
+                                      reg->state.shift_open && reg->state.cashier.name_size > 0,
                                   .cashier_required = true};
     if (settings_find(reg->settings, TAG_TAX_SYSTEMS, &systems))
         (void)tlv_get_u8(&systems, &rules.tax_systems);

@@ -192,8 +192,8 @@ static void answer_settings(struct cash_register *reg, const struct link_request
     struct byte_writer writer;
     byte_writer_init(&writer, reg->link->message, sizeof(reg->link->message));
     put_u16le(&writer, ERROR_NONE);
-    for (uint16_t tag = TAG_SETTING_COLUMNS; tag <= TAG_SETTING_FOOTER; tag++)
-        copy_setting(reg, &writer, tag);
+    for (unsigned tag = TAG_SETTING_COLUMNS; tag <= TAG_SETTING_FOOTER; tag++)
+        copy_setting(reg, &writer, (uint16_t)tag);
     link_server_answer(reg->link, request->code, request->exchange, reg->link->message,
                        writer.length, true);
 }

@@ -26,8 +26,8 @@ static void put_cashier(const struct cash_register *reg, struct byte_writer *wri
     struct tlv tlv;
     if (tlv_find(reg->job.body, reg->job.size, TAG_CASHIER, &tlv) == 1)
         tlv_put_bytes(writer, TAG_CASHIER, tlv.value, tlv.length);
-    else if (reg->state.cashier_size > 0)
-        tlv_put_bytes(writer, TAG_CASHIER, reg->state.cashier, reg->state.cashier_size);
+    else if (reg->state.cashier.name_size > 0)
+        tlv_put_bytes(writer, TAG_CASHIER, reg->state.cashier.name, reg->state.cashier.name_size);
 }
 
 void register_put_totals(const struct cash_register *reg, struct byte_writer *writer)

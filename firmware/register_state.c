@@ -80,6 +80,20 @@ static void take_effect(struct byte_reader *reader, struct job_effect *effect)
     effect->slip_marks = (uint8_t)take(reader, 1);
 }
 
+static void put_cashier(struct byte_writer *writer, const struct job_cashier *cashier)
+{
+    put_u8(writer, cashier->name_size);
+    put_bytes(writer, cashier->name, cashier->name_size);
+    put_u8(writer, cashier->inn_size);
+    put_bytes(writer, cashier->inn, cashier->inn_size);
+}
+
+static void take_cashier(struct byte_reader *reader, struct job_cashier *cashier)
+{
+    cashier->name_size = take_counted(reader, cashier->name, sizeof(cashier->name));
+    cashier->inn_size = take_counted(reader, cashier->inn, sizeof(cashier->inn));
+}
+
 void job_intent_put(struct byte_writer *writer, const struct job_intent *intent)
 {
     put_bytes(writer, intent->key, KEY_SIZE);
@@ -87,16 +101,24 @@ void job_intent_put(struct byte_writer *writer, const struct job_intent *intent)
     put_u8(writer, intent->job);
     put_u32le(writer, intent->last_document);
     put_effect(writer, &intent->effect);
+    put_cashier(writer, &intent->cashier);
+}
+
+static void take_intent(struct byte_reader *reader, struct job_intent *out)
+{
+    take_bytes(reader, out->key, KEY_SIZE);
+    take_bytes(reader, out->digest, DIGEST_SIZE);
+    out->job = (uint8_t)take(reader, 1);
+    out->last_document = (uint32_t)take(reader, 4);
+    take_effect(reader, &out->effect);
+    take_cashier(reader, &out->cashier);
 }
 
 bool job_intent_get(const uint8_t *bytes, size_t size, struct job_intent *out)
 {
     struct byte_reader reader = {.bytes = bytes, .size = size};
-    take_bytes(&reader, out->key, KEY_SIZE);
-    take_bytes(&reader, out->digest, DIGEST_SIZE);
-    out->job = (uint8_t)take(&reader, 1);
-    out->last_document = (uint32_t)take(&reader, 4);
-    take_effect(&reader, &out->effect);
+    memset(out, 0, sizeof(*out));
+    take_intent(&reader, out);
     return !reader.bad;
 }
 
@@ -106,10 +128,7 @@ void job_done_put(struct byte_writer *writer, const struct job_done *done)
     put_bytes(writer, done->digest, DIGEST_SIZE);
     put_u32le(writer, done->slip);
     put_effect(writer, &done->effect);
-    put_u8(writer, done->cashier_size);
-    put_bytes(writer, done->cashier, done->cashier_size);
-    put_u8(writer, done->cashier_inn_size);
-    put_bytes(writer, done->cashier_inn, done->cashier_inn_size);
+    put_cashier(writer, &done->cashier);
 }
 
 bool job_done_get(const uint8_t *bytes, size_t size, struct job_done *out)
@@ -121,8 +140,7 @@ bool job_done_get(const uint8_t *bytes, size_t size, struct job_done *out)
     take_bytes(&reader, out->digest, DIGEST_SIZE);
     out->slip = (uint32_t)take(&reader, 4);
     take_effect(&reader, &out->effect);
-    out->cashier_size = take_counted(&reader, out->cashier, sizeof(out->cashier));
-    out->cashier_inn_size = take_counted(&reader, out->cashier_inn, sizeof(out->cashier_inn));
+    take_cashier(&reader, &out->cashier);
     return !reader.bad;
 }
 
@@ -161,10 +179,7 @@ static void apply_shift_open(struct register_state *state, const struct job_done
     memset(state->kinds, 0, sizeof(state->kinds));
     state->cash_in_count = state->cash_out_count = 0;
     state->cash_in_kop = state->cash_out_kop = 0;
-    memcpy(state->cashier, done->cashier, sizeof(state->cashier));
-    state->cashier_size = done->cashier_size;
-    memcpy(state->cashier_inn, done->cashier_inn, sizeof(state->cashier_inn));
-    state->cashier_inn_size = done->cashier_inn_size;
+    state->cashier = done->cashier;
 }
 
 static void apply_cash(struct register_state *state, const struct job_done *done)
@@ -322,10 +337,7 @@ void register_state_put(const struct register_state *state, struct byte_writer *
     put_u16le(writer, state->shift_number);
     put_u16le(writer, state->receipts);
     put_u32le(writer, state->shift_opened_at);
-    put_u8(writer, state->cashier_size);
-    put_bytes(writer, state->cashier, state->cashier_size);
-    put_u8(writer, state->cashier_inn_size);
-    put_bytes(writer, state->cashier_inn, state->cashier_inn_size);
+    put_cashier(writer, &state->cashier);
     for (unsigned i = 0; i < KINDS; i++) {
         put_u32le(writer, state->kinds[i].count);
         put_uint_le(writer, state->kinds[i].sum_kop, 8);
@@ -389,8 +401,7 @@ bool register_state_get(const uint8_t *bytes, size_t size, struct register_state
     out->shift_number = (uint16_t)take(&reader, 2);
     out->receipts = (uint16_t)take(&reader, 2);
     out->shift_opened_at = (uint32_t)take(&reader, 4);
-    out->cashier_size = take_counted(&reader, out->cashier, sizeof(out->cashier));
-    out->cashier_inn_size = take_counted(&reader, out->cashier_inn, sizeof(out->cashier_inn));
+    take_cashier(&reader, &out->cashier);
     for (unsigned i = 0; i < KINDS; i++) {
         out->kinds[i].count = (uint32_t)take(&reader, 4);
         out->kinds[i].sum_kop = take(&reader, 8);
@@ -410,13 +421,8 @@ bool register_state_get(const uint8_t *bytes, size_t size, struct register_state
     take_bytes(&reader, result, sizeof(result));
     if (!link_result_get(result, sizeof(result), &out->last))
         reader.bad = true;
-    if (out->has_intent) {
-        take_bytes(&reader, out->intent.key, KEY_SIZE);
-        take_bytes(&reader, out->intent.digest, DIGEST_SIZE);
-        out->intent.job = (uint8_t)take(&reader, 1);
-        out->intent.last_document = (uint32_t)take(&reader, 4);
-        take_effect(&reader, &out->intent.effect);
-    }
+    if (out->has_intent)
+        take_intent(&reader, &out->intent);
     take_owed(&reader, out);
     take_record_name(&reader, &out->pending_extra);
     take_bytes(&reader, out->pending_extra_key, KEY_SIZE);

@@ -32,12 +32,21 @@ struct job_effect {
     bool drawer; /* the drawer is to open */
 };
 
+/* Who works at the till: tags 1021 and 1203 of the shift's opening. */
+struct job_cashier {
+    uint8_t name[CASHIER_BYTES];
+    uint8_t name_size;
+    uint8_t inn[12];
+    uint8_t inn_size;
+};
+
 struct job_intent {
     uint8_t key[KEY_SIZE];
     uint8_t digest[DIGEST_SIZE];
     uint8_t job;            /* enum link_code */
     uint32_t last_document; /* of the FN before the job */
     struct job_effect effect;
+    struct job_cashier cashier; /* shift open */
 };
 
 struct owed_slip {
@@ -63,10 +72,7 @@ struct register_state {
     uint16_t shift_number;
     uint16_t receipts; /* in the shift */
     unix_s shift_opened_at;
-    uint8_t cashier[CASHIER_BYTES];
-    uint8_t cashier_size;
-    uint8_t cashier_inn[12];
-    uint8_t cashier_inn_size;
+    struct job_cashier cashier;
     struct kind_totals kinds[KINDS];
     uint32_t cash_in_count, cash_out_count;
     uint64_t cash_in_kop, cash_out_kop;
@@ -92,10 +98,7 @@ struct job_done {
     uint8_t digest[DIGEST_SIZE];
     uint32_t slip; /* id of the slip owed, 0 none */
     struct job_effect effect;
-    uint8_t cashier[CASHIER_BYTES]; /* shift open */
-    uint8_t cashier_size;
-    uint8_t cashier_inn[12];
-    uint8_t cashier_inn_size;
+    struct job_cashier cashier; /* shift open */
 };
 
 void register_state_init(struct register_state *state);
