@@ -423,6 +423,35 @@ static void test_fn_faults(void **state)
     world_destroy(&world);
 }
 
+/* A shift opening cut off by the FN's power after its commit: found again, and the cashier is still
+ * known. */
+static void test_cashier_survives_a_cut(void **state)
+{
+    (void)state;
+    world_create(&world, false);
+    assert_int_equal(world_power_on(&world), ERROR_NONE);
+    size_t size = world_registration(body, sizeof(body), FFD_1_05);
+    world_must(world_job(&world, LINK_REGISTRATION, 1, body, size));
+    fnm_fault(world.fnm, FNM_FAULT_POWER_AFTER_COMMIT, 0);
+    static uint8_t message[256];
+    struct link_job job = {.device_tag = link_device_tag(WORLD_SERIAL), .body = body};
+    memset(job.key, 2, KEY_SIZE);
+    job.size = world_cashier(body, sizeof(body));
+    struct byte_writer writer;
+    byte_writer_init(&writer, message, sizeof(message));
+    link_job_put(&writer, &job);
+    world_send(&world, LINK_SHIFT_OPEN, message, writer.length);
+    for (unsigned turn = 0; fnm_document_count(world.fnm) < 2; turn++) {
+        assert_true(turn < 100000);
+        world_turn(&world);
+    }
+    assert_int_equal(world_power_on(&world), ERROR_NONE); /* the host never asks again */
+    struct outcome outcome = world_must(sale(3, SETTLEMENT_SALE, 1, 100)); /* names no cashier */
+    assert_int_equal(outcome.result.document, 3);
+    assert_int_equal(outcome.result.shift, 1);
+    world_destroy(&world);
+}
+
 /* Paper out before, in and after a slip: nothing is lost, and each slip comes out whole exactly
  * once. */
 static void test_paper_out_in_a_slip(void **state)
@@ -533,6 +562,7 @@ int main(void)
         cmocka_unit_test(test_cut_at_every_flash_operation),
         cmocka_unit_test(test_cut_in_recovery),
         cmocka_unit_test(test_fn_faults),
+        cmocka_unit_test(test_cashier_survives_a_cut),
         cmocka_unit_test(test_paper_out_in_a_slip),
         cmocka_unit_test(test_text_under_an_item_survives),
         cmocka_unit_test(test_garbage_on_the_link),
