@@ -1,5 +1,6 @@
 #include "hostdrv/device.h"
 
+#include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -142,12 +143,13 @@ static void read_identity(const uint8_t *tlv, size_t size, kkt_identity *out)
 
 int device_identify(struct kkt *device, unsigned timeout_ms, kkt_error *error)
 {
-    const struct link_client_answer *answer;
+    const struct link_client_answer *answer = NULL;
     int result = device_ask(device, LINK_IDENTITY, NULL, 0, timeout_ms, &answer, error);
     if (result != KKT_OK) {
         device_drop(device);
         return result;
     }
+    assert(answer != NULL);
     kkt_identity identity;
     read_identity(answer->body, answer->size, &identity);
     if (identity.serial[0] == '\0') {
@@ -289,11 +291,12 @@ int kkt_open_lazy(const char *uri, const kkt_options *options, kkt **out, kkt_er
 
 int kkt_open(const char *uri, const kkt_options *options, kkt **out, kkt_error *error)
 {
-    kkt *device;
+    kkt *device = NULL;
     *out = NULL;
     int result = new_device(uri, options, &device, error);
     if (result != KKT_OK)
         return result;
+    assert(device != NULL);
     result = device_connect_once(device, device->connect_timeout_ms, error);
     if (result != KKT_OK) {
         kkt_close(device);

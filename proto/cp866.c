@@ -187,7 +187,7 @@ static void cp866_put_code_point(struct cp866_writer *writer, uint32_t code_poin
     int byte = cp866_byte(code_point);
     if (byte < 0 && code_point >= UNACCENTED_FIRST &&
         code_point - UNACCENTED_FIRST < sizeof unaccented - 1)
-        byte = unaccented[code_point - UNACCENTED_FIRST];
+        byte = (uint8_t)unaccented[code_point - UNACCENTED_FIRST];
     if (byte < 0)
         byte = '?';
     if (byte == '?' && code_point != '?')

@@ -394,12 +394,12 @@ bool fnm_read_record(struct fnm *fnm, uint32_t number, struct fnm_record *out, u
     if (entry == NULL)
         return false;
     size_t head_size = FNM_META_SIZE + (size_t)entry->tail_size;
-    if (!fnm_store_read(&fnm->store, entry->offset, head, head_size) ||
-        !record_decode(head, head_size, out) || out->number != number)
-        return false;
-    out->stlv = buffer;
-    return buffer == NULL ||
-           fnm_store_read(&fnm->store, entry->offset + head_size, buffer, out->stlv_size);
+    bool decoded = fnm_store_read(&fnm->store, entry->offset, head, head_size) &&
+                   record_decode(head, head_size, out) && out->number == number;
+    out->stlv = buffer; /* also when it failed: decoding left a pointer into head */
+    return decoded &&
+           (buffer == NULL ||
+            fnm_store_read(&fnm->store, entry->offset + head_size, buffer, out->stlv_size));
 }
 
 static bool serial_valid(const char *serial)

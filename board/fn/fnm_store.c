@@ -65,9 +65,10 @@ bool fnm_store_random(uint8_t *data, size_t size)
 static bool sync_folder(const char *path)
 {
     char copy[4096];
-    if (strlen(path) >= sizeof copy)
+    size_t length = strlen(path);
+    if (length >= sizeof copy)
         return false;
-    strcpy(copy, path);
+    memcpy(copy, path, length + 1);
     int fd = open(dirname(copy), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (fd < 0)
         return false;

@@ -109,22 +109,33 @@ static void add_record(struct slip *slip, char *line, size_t length)
     slip->count++;
 }
 
+/* The first line: P, version, columns. */
+static bool read_head(const char *text, uint8_t *columns)
+{
+    char *end;
+    if (text[0] != 'P' || text[1] != ' ')
+        return false;
+    unsigned long version = strtoul(text + 2, &end, 10);
+    if (version != SLIP_FILE_VERSION || *end != ' ')
+        return false;
+    unsigned long value = strtoul(end + 1, &end, 10);
+    *columns = (uint8_t)value;
+    return value > 0 && value <= UINT8_MAX && *end == '\n';
+}
+
 bool slip_load(struct slip *slip, const char *path)
 {
     size_t size = 0, lines = 0;
-    unsigned version = 0, columns = 0;
     memset(slip, 0, sizeof *slip);
     slip->storage = read_whole(path, &size);
     if (slip->storage == NULL)
         return false;
     for (size_t i = 0; i < size; i++)
         lines += slip->storage[i] == '\n';
-    if (lines == 0 || sscanf(slip->storage, "P %u %u", &version, &columns) != 2 ||
-        version != SLIP_FILE_VERSION || columns == 0 || columns > 255) {
+    if (lines == 0 || !read_head(slip->storage, &slip->columns)) {
         slip_free(slip);
         return false;
     }
-    slip->columns = (uint8_t)columns;
     slip->records = calloc(lines, sizeof *slip->records);
     if (slip->records == NULL) {
         slip_free(slip);

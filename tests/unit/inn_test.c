@@ -58,12 +58,12 @@ static void test_inn_digit_changes(void **state)
         size_t length = strlen(numbers[n]);
         unsigned unnoticed = 0;
         for (size_t i = 0; i < length; i++) {
-            for (char digit = '0'; digit <= '9'; digit++) {
+            for (int digit = '0'; digit <= '9'; digit++) {
                 char changed[13];
                 strcpy(changed, numbers[n]);
                 if (changed[i] == digit)
                     continue;
-                changed[i] = digit;
+                changed[i] = (char)digit;
                 unnoticed += valid(changed);
             }
         }

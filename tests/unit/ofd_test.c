@@ -169,9 +169,9 @@ static void test_protocol_versions(void **state)
 {
     static const uint8_t expected[5][2] = {{0, 0}, {1, 0}, {1, 5}, {1, 0x10}, {1, 0x20}};
     (void)state;
-    for (uint8_t ffd = FFD_1_0; ffd <= FFD_1_2; ffd++) {
+    for (unsigned ffd = FFD_1_0; ffd <= FFD_1_2; ffd++) {
         uint8_t version[2];
-        ofd_protocol_version(ffd, version);
+        ofd_protocol_version((uint8_t)ffd, version);
         assert_memory_equal(version, expected[ffd], 2);
     }
 }

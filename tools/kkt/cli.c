@@ -157,6 +157,7 @@ char *cli_read_file(struct cli *cli, const char *path, size_t *size)
     FILE *file = strcmp(path, "-") == 0 ? stdin : fopen(path, "rb");
     char *text = NULL;
     size_t capacity = 0;
+    bool whole = false;
     *size = 0;
     if (file == NULL) {
         cli_usage(cli, "%s cannot be read: %s", path, strerror(errno));
@@ -165,17 +166,18 @@ char *cli_read_file(struct cli *cli, const char *path, size_t *size)
     for (;;) {
         if (*size + 1 >= capacity) {
             capacity = capacity == 0 ? 65536 : capacity * 2;
-            char *more = realloc(text, capacity);
-            if (more == NULL || *size > JSON_INPUT_SIZE_MAX)
+            char *more = *size > JSON_INPUT_SIZE_MAX ? NULL : realloc(text, capacity);
+            if (more == NULL)
                 break;
             text = more;
         }
         size_t got = fread(text + *size, 1, capacity - *size - 1, file);
-        if (got == 0)
+        whole = got == 0;
+        if (whole)
             break;
         *size += got;
     }
-    bool good = text != NULL && ferror(file) == 0 && *size <= JSON_INPUT_SIZE_MAX;
+    bool good = whole && ferror(file) == 0 && *size <= JSON_INPUT_SIZE_MAX;
     if (file != stdin)
         fclose(file);
     if (!good) {

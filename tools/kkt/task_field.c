@@ -153,7 +153,7 @@ static int number_text(const struct field_reader *reader, const char *name, unsi
 
 int field_money(const struct field_reader *reader, const char *name, unsigned tag, uint64_t *kop)
 {
-    const char *text;
+    const char *text = "";
     bool too_precise = false;
     int got = number_text(reader, name, tag, &text);
     if (got != FIELD_GOT)
@@ -170,7 +170,7 @@ int field_money(const struct field_reader *reader, const char *name, unsigned ta
 int field_quantity(const struct field_reader *reader, const char *name, unsigned tag,
                    struct decimal *out)
 {
-    const char *text;
+    const char *text = "";
     int got = number_text(reader, name, tag, &text);
     if (got != FIELD_GOT)
         return got;
@@ -185,7 +185,7 @@ int field_quantity(const struct field_reader *reader, const char *name, unsigned
 
 int field_number(const struct field_reader *reader, const char *name, uint64_t max, uint64_t *out)
 {
-    const char *text;
+    const char *text = "";
     struct decimal number;
     int got = number_text(reader, name, 0, &text);
     if (got != FIELD_GOT)
@@ -227,8 +227,8 @@ int field_word_of(const struct field_reader *reader, const char *name, unsigned 
 int field_word(const struct field_reader *reader, const char *name, unsigned tag,
                const struct field_word *words, unsigned *out)
 {
-    const char *text;
-    size_t length;
+    const char *text = "";
+    size_t length = 0;
     int got = field_string(reader, name, &text, &length);
     if (got != FIELD_GOT)
         return got;
@@ -316,8 +316,8 @@ int field_put_text_value(const struct field_reader *reader, const char *name, ui
 int field_put_text(const struct field_reader *reader, const char *name, uint16_t tag,
                    struct byte_writer *writer)
 {
-    const char *text;
-    size_t length;
+    const char *text = "";
+    size_t length = 0;
     int got = field_string(reader, name, &text, &length);
     if (got != FIELD_GOT)
         return got;
@@ -327,8 +327,8 @@ int field_put_text(const struct field_reader *reader, const char *name, uint16_t
 int field_put_inn(const struct field_reader *reader, const char *name, uint16_t tag,
                   struct byte_writer *writer)
 {
-    const char *text;
-    size_t length;
+    const char *text = "";
+    size_t length = 0;
     int got = field_string(reader, name, &text, &length);
     if (got != FIELD_GOT || length == 0)
         return got == FIELD_GOT ? FIELD_ABSENT : got;

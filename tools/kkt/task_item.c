@@ -172,7 +172,7 @@ int task_item_vat(const struct field_reader *reader, unsigned *rate)
 static bool put_tax(const struct field_reader *reader, struct byte_writer *writer)
 {
     struct field_reader tax;
-    unsigned rate;
+    unsigned rate = 0;
     uint64_t sum;
     if (field_required(reader, "tax", field_object(reader, "tax", &tax)) == FIELD_BAD ||
         !field_check_names(&tax, tax_fields) || task_item_vat(&tax, &rate) == FIELD_BAD)

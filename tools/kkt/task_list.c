@@ -417,7 +417,7 @@ static int read_tasks(struct json_object *root, const struct task_environment *e
     else if (list->count == 0 || list->count > TASKS_MAX)
         field_error(error, ERROR_FIELD_VALUE, 0, 0, list->wrapped ? "request" : "",
                     "%zu tasks; 1 to %u are taken at once", list->count, TASKS_MAX);
-    if (error->code != 0)
+    if (error->code != 0 || list->count == 0)
         return error->code;
     uint8_t *buffer = malloc(TASK_BODY_CAPACITY);
     list->tasks = calloc(list->count, sizeof *list->tasks);

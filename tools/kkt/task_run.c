@@ -274,6 +274,7 @@ struct json_object *task_list_run(const struct task_list *list, kkt_queue *queue
     struct run run = {.list = list, .queue = queue, .device = device, .options = options};
     kkt_identity identity;
     kkt_error ignored;
+    /* NOLINTNEXTLINE(bugprone-sizeof-expression): an array of pointers is what is wanted */
     run.answers = calloc(list->count, sizeof *run.answers);
     struct json_object *array = json_object_new_array();
     memset(worst, 0, sizeof *worst);

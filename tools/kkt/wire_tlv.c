@@ -322,7 +322,7 @@ static bool element_tag(struct json_object *object, const char *path, uint16_t *
                         kkt_error *error)
 {
     struct json_object *name = NULL;
-    uint64_t number;
+    uint64_t number = 0;
     if (json_object_object_get_ex(object, "tag", NULL)) {
         if (!wire_get_uint(object, path, "tag", UINT16_MAX, &number, error))
             return false;
@@ -348,7 +348,7 @@ bool wire_tlv_put_list(struct json_object *array, const char *path, unsigned dep
     for (size_t i = 0; i < count; i++) {
         struct json_object *element = json_object_array_get_idx(array, i), *value = NULL;
         char step[PATH_SIZE];
-        uint16_t tag;
+        uint16_t tag = 0;
         snprintf(step, sizeof step, "%.120s[%zu]", path, i);
         if (!json_object_is_type(element, json_type_object))
             return bad(error, step, "", "an object is expected");

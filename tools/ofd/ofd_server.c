@@ -159,7 +159,7 @@ static void drop(struct server *server, size_t index)
 
 static void accept_one(struct server *server, const struct listener *listener)
 {
-    struct sockaddr_storage peer;
+    struct sockaddr_storage peer = {0};
     socklen_t peer_size = sizeof peer;
     struct ofd_connection *connection;
     char from[ENDPOINT_SIZE], line[ENDPOINT_SIZE + 48];
