@@ -9,6 +9,7 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,6 +20,7 @@
 #define RECORD_SIZE   16384 /* a QR code of 7089 bytes as digits */
 #define GATHERED_SIZE 32768 /* a slip of a usual length and its QR code */
 #define CURRENT       "current.paper"
+#define BLANKS_MAX    64u
 
 struct paper {
     char directory[PATH_SIZE - 32]; /* "" without files */
@@ -40,13 +42,62 @@ struct paper {
     pthread_mutex_t lock;
     pthread_cond_t changed;
     uint32_t drawn, finished, cut; /* under lock */
-    bool stop;                     /* under lock */
+    unsigned blanks;               /* under lock: files kept for the next slips */
+    bool finisher_sleeps, stop;    /* under lock */
 };
 
 static void slip_path(const struct paper *paper, uint32_t number, const char *ending,
                       char path[PATH_SIZE])
 {
     snprintf(path, PATH_SIZE, "%s/%06" PRIu32 ".%s", paper->directory, number, ending);
+}
+
+static size_t header_line(const struct paper *paper, char *out, size_t capacity)
+{
+    return (size_t)snprintf(out, capacity, "P %u %u\n", SLIP_FILE_VERSION, paper->columns);
+}
+
+static void blank_path(const struct paper *paper, unsigned blank, char path[PATH_SIZE])
+{
+    snprintf(path, PATH_SIZE, "%s/blank-%02u.paper", paper->directory, blank);
+}
+
+/* Nobody needs the file of a slip any more. It is kept, cut back to its header, for a slip to come:
+ * ext4 takes a millisecond to make a file while it remembers many that were just removed, and a
+ * file that is cut back to nothing is written to disk at once when it is closed. */
+static void give_back(struct paper *paper, const char *path)
+{
+    char blank[PATH_SIZE], header[32];
+    pthread_mutex_lock(&paper->lock);
+    blank_path(paper, paper->blanks, blank);
+    if (paper->blanks == BLANKS_MAX)
+        unlink(path);
+    else if (rename(path, blank) == 0 &&
+             truncate(blank, (off_t)header_line(paper, header, sizeof header)) == 0)
+        paper->blanks++;
+    pthread_mutex_unlock(&paper->lock);
+}
+
+static void take_blank(struct paper *paper)
+{
+    char blank[PATH_SIZE], current[PATH_SIZE];
+    pthread_mutex_lock(&paper->lock);
+    if (paper->blanks > 0) {
+        blank_path(paper, --paper->blanks, blank);
+        snprintf(current, sizeof current, "%s/" CURRENT, paper->directory);
+        if (rename(blank, current) == 0)
+            paper->file = openat(paper->directory_fd, CURRENT, O_WRONLY | O_APPEND | O_CLOEXEC);
+    }
+    pthread_mutex_unlock(&paper->lock);
+}
+
+static void remove_blanks(const struct paper *paper)
+{
+    char path[PATH_SIZE];
+    for (unsigned blank = 0; blank < BLANKS_MAX; blank++) {
+        blank_path(paper, blank, path);
+        unlink(path);
+    }
 }
 
 static void draw_one(struct paper *paper, uint32_t number)
@@ -58,7 +109,7 @@ static void draw_one(struct paper *paper, uint32_t number)
     if (!slip_load(&slip, source))
         return;
     if (slip_draw_png(&slip, picture))
-        unlink(source);
+        give_back(paper, source);
     slip_free(&slip);
 }
 
@@ -124,7 +175,7 @@ static void finish_slip(struct paper *paper, uint32_t number)
     if (!good)
         fprintf(stderr, "print head: slip %" PRIu32 ": %s\n", number, strerror(errno));
     else if (!paper->png)
-        unlink(source);
+        give_back(paper, source);
     slip_free(&slip);
 }
 
@@ -166,7 +217,9 @@ static void *run_finisher(void *argument)
         pthread_cond_broadcast(&paper->changed);
         if (paper->stop)
             break;
+        paper->finisher_sleeps = true;
         pthread_cond_wait(&paper->changed, &paper->lock);
+        paper->finisher_sleeps = false;
     }
     pthread_mutex_unlock(&paper->lock);
     return NULL;
@@ -187,12 +240,19 @@ static void *run_drawer(void *argument)
 
 void paper_flush(struct paper *paper)
 {
+    char header[32];
     if (paper->gathered_size == 0)
         return;
+    bool good = true;
     if (paper->file < 0)
+        take_blank(paper);
+    if (paper->file < 0) {
         paper->file = openat(paper->directory_fd, CURRENT,
                              O_WRONLY | O_CREAT | O_TRUNC | O_APPEND | O_CLOEXEC, 0666);
-    if (paper->file < 0 || !write_whole(paper->file, paper->gathered, paper->gathered_size))
+        size_t size = header_line(paper, header, sizeof header);
+        good = paper->file >= 0 && write_whole(paper->file, header, size);
+    }
+    if (!good || !write_whole(paper->file, paper->gathered, paper->gathered_size))
         fprintf(stderr, "print head: %s: %s\n", CURRENT, strerror(errno));
     paper->gathered_size = 0;
 }
@@ -209,12 +269,8 @@ static void append(struct paper *paper, const char *record, size_t length)
 {
     if (paper->directory[0] == 0)
         return;
-    if (paper->file < 0 && paper->gathered_size == 0) {
-        char header[32];
-        gather(paper, header,
-               (size_t)snprintf(header, sizeof header, "P %u %u\n%s", SLIP_FILE_VERSION,
-                                paper->columns, paper->torn ? "X\n" : ""));
-    }
+    if (paper->file < 0 && paper->gathered_size == 0 && paper->torn)
+        gather(paper, "X\n", 2);
     gather(paper, record, length);
 }
 
@@ -296,7 +352,8 @@ static void release(struct paper *paper)
     paper->number++;
     pthread_mutex_lock(&paper->lock);
     paper->cut = paper->number;
-    pthread_cond_broadcast(&paper->changed);
+    if (paper->finisher_sleeps)
+        pthread_cond_broadcast(&paper->changed);
     pthread_mutex_unlock(&paper->lock);
 }
 
@@ -362,6 +419,19 @@ static void recover(struct paper *paper)
     slip_free(&slip);
 }
 
+/* Signals are for the program's own threads. */
+static bool start_thread(pthread_t *thread, void *(*run)(void *), struct paper *paper)
+{
+    sigset_t all, before;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    errno = pthread_create(thread, NULL, run, paper);
+    int error = errno;
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    errno = error;
+    return error == 0;
+}
+
 /* Everything about the directory; false with errno when it cannot be used. */
 static bool open_directory(struct paper *paper, const char *directory)
 {
@@ -375,18 +445,16 @@ static bool open_directory(struct paper *paper, const char *directory)
     if (paper->directory_fd < 0 || access(directory, R_OK | W_OK | X_OK) != 0)
         return false;
     strcpy(paper->directory, directory);
+    remove_blanks(paper);
     recover(paper);
     /* Texts and index of an earlier run are there when the head is open. */
     pthread_mutex_lock(&paper->lock);
     while (finish_next(paper)) {
     }
     pthread_mutex_unlock(&paper->lock);
-    errno = pthread_create(&paper->finisher, NULL, run_finisher, paper);
-    paper->finisher_runs = errno == 0;
-    if (paper->finisher_runs && paper->png) {
-        errno = pthread_create(&paper->drawer, NULL, run_drawer, paper);
-        paper->drawer_runs = errno == 0;
-    }
+    paper->finisher_runs = start_thread(&paper->finisher, run_finisher, paper);
+    paper->drawer_runs =
+        paper->finisher_runs && paper->png && start_thread(&paper->drawer, run_drawer, paper);
     return paper->finisher_runs && paper->drawer_runs == paper->png;
 }
 
@@ -423,6 +491,8 @@ void paper_close(struct paper *paper)
         pthread_join(paper->finisher, NULL);
     if (paper->drawer_runs)
         pthread_join(paper->drawer, NULL);
+    if (paper->directory[0] != 0)
+        remove_blanks(paper);
     const int files[] = {paper->file, paper->index_fd, paper->directory_fd};
     for (size_t i = 0; i < sizeof files / sizeof files[0]; i++)
         if (files[i] >= 0)

@@ -2,10 +2,13 @@
 
 #include "proto/cp866.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 static char *read_whole(const char *path, size_t *size)
 {
@@ -202,20 +205,50 @@ static void write_line(FILE *file, const struct slip *slip, const struct slip_re
     fprintf(file, "%*s%.*s\n", (int)pad, "", (int)record->length, record->text);
 }
 
-bool slip_write_text(const struct slip *slip, const char *path)
+static bool write_lines(const struct slip *slip, FILE *file)
 {
-    char temporary[4096];
-    if (snprintf(temporary, sizeof temporary, "%s.tmp", path) >= (int)sizeof temporary)
-        return false;
-    FILE *file = fopen(temporary, "wb");
-    if (file == NULL)
-        return false;
     if (slip->torn)
         fputs("[TORN]\n", file);
     for (size_t i = 0; i < slip->count; i++)
         if (slip->records[i].kind != 'F')
             write_line(file, slip, &slip->records[i]);
-    bool good = !ferror(file);
+    return fflush(file) == 0 && !ferror(file);
+}
+
+/* A file without a name gets one when it is whole. Making it does not hold the directory, in which
+ * the head is renaming papers at the same time. False: not every file system can do it. */
+static bool write_nameless(const struct slip *slip, const char *path)
+{
+    char directory[4096], link[64];
+    const char *slash = strrchr(path, '/');
+    if (slash == NULL || snprintf(directory, sizeof directory, "%.*s", (int)(slash - path + 1),
+                                  path) >= (int)sizeof directory)
+        return false;
+    int fd = open(directory, O_TMPFILE | O_WRONLY | O_CLOEXEC, 0666);
+    FILE *file = fd >= 0 ? fdopen(fd, "wb") : NULL;
+    if (file == NULL) {
+        if (fd >= 0)
+            close(fd);
+        return false;
+    }
+    snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
+    bool good = write_lines(slip, file) &&
+                (linkat(AT_FDCWD, link, AT_FDCWD, path, AT_SYMLINK_FOLLOW) == 0 ||
+                 errno == EEXIST); /* named earlier, so it is whole */
+    return fclose(file) == 0 && good;
+}
+
+bool slip_write_text(const struct slip *slip, const char *path)
+{
+    char temporary[4096];
+    if (write_nameless(slip, path))
+        return true;
+    if (snprintf(temporary, sizeof temporary, "%s.tmp", path) >= (int)sizeof temporary)
+        return false;
+    FILE *file = fopen(temporary, "wb");
+    if (file == NULL)
+        return false;
+    bool good = write_lines(slip, file);
     if (fclose(file) != 0 || !good) {
         remove(temporary);
         return false;

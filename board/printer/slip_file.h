@@ -2,11 +2,16 @@
  * paper outlives the process.
  *
  * DIR/current.paper is the paper in the head, DIR/NNNNNN.paper a cut slip whose text, index line or
- * picture is not made yet. Both are UTF-8, one record a line: P 1 COLUMNS        first record:
- * format version and columns T STYLE TEXT       a printed line; STYLE is two hexadecimal digits of
- * enum paper_style Q MODULE HEX       a QR code: dots of a module, content bytes F DOTS blank paper
- * fed X                  the head was stopped or lost bytes here: the piece is torn C cut A record
- * without its line feed (the process died while writing it) does not count.
+ * picture is not made yet. Both are UTF-8, one record a line:
+ *
+ *   P 1 COLUMNS        first record: format version and columns
+ *   T STYLE TEXT       a printed line; STYLE is two hexadecimal digits of enum paper_style
+ *   Q MODULE HEX       a QR code: dots of a module, content bytes
+ *   F DOTS             blank paper fed
+ *   X                  the head was stopped or lost bytes here: the piece is torn
+ *   C                  cut
+ *
+ * A record without its line feed (the process died while writing it) does not count.
  */
 #ifndef BOARD_PRINTER_SLIP_FILE_H
 #define BOARD_PRINTER_SLIP_FILE_H
@@ -56,8 +61,8 @@ void slip_free(struct slip *slip);
  * last), NULL when none. */
 const struct slip_record *slip_qr(const struct slip *slip);
 
-/* The slip as people read it: UTF-8, torn pieces begin with "[TORN]". Written under another name,
- * then renamed. */
+/* The slip as people read it: UTF-8, torn pieces begin with "[TORN]". The file has its name
+ * only when it is whole; one that is there already stays. */
 bool slip_write_text(const struct slip *slip, const char *path);
 /* Its line of index.jsonl with the line feed; length without the zero, cut when it does not fit. */
 size_t slip_index_line(const struct slip *slip, uint32_t number, char *out, size_t capacity);
