@@ -1,5 +1,5 @@
-/* kkt-board: the program. Everything it does is in posix_run.h, posix_ctl.h and posix_report.h.
- */
+/* kkt-board: the program. Everything it does is in posix_run.h,
+ * posix_ctl.h and posix_report.h. */
 #include <signal.h>
 #include <stdio.h>
 

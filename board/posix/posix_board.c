@@ -35,7 +35,9 @@ static int flash_program(void *context, uint32_t address, const void *data, size
 
 static int flash_erase(void *context, uint32_t address)
 {
-    return posix_flash_erase(&((struct posix_board *)context)->flash, address);
+    struct posix_board *posix = context;
+    posix->erases_in_request += posix->link.request_waits;
+    return posix_flash_erase(&posix->flash, address);
 }
 
 static int flash_sync(void *context)
@@ -145,6 +147,8 @@ static void trace(void *context, enum board_trace_level level, const char *text)
     struct posix_board *posix = context;
     posix_console_event(&posix->console, subjects[level <= TRACE_ERROR ? level : TRACE_ERROR], "%s",
                         text);
+    if (level >= TRACE_WARNING)
+        posix_console_flush(&posix->console);
 }
 
 static void fill_interface(struct posix_board *posix)
@@ -387,6 +391,7 @@ static bool open_parts(struct posix_board *posix, const struct posix_board_optio
         snprintf(error, error_size, "%s", complaint);
         return false;
     }
+    posix->flash.console = &posix->console;
     posix_world_open(&posix->world, posix->dir_fd);
     posix->net.down = posix->world.facts[WORLD_NET_DOWN] != 0;
     posix_drawer_init(&posix->drawer, &posix->console, posix->dir_fd,
@@ -578,6 +583,7 @@ bool posix_board_turn(struct posix_board *posix, uint32_t timeout_ms)
         posix->now = posix_mono_ms() - posix->started;
         uint64_t wait = look || posix->now >= until ? 0 : until - posix->now;
         wait = least(wait, devices_due_ms(posix));
+        posix_console_flush(&posix->console);
         unsigned count = fill_entries(posix, entries);
         int ready = poll(entries, count, (int)least(wait, 3600000u));
         posix->polls++;

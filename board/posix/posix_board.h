@@ -19,9 +19,9 @@
  *     clock.offset  the clock chip          world         paper out, cables out and the like
  *     events.log    what the console said   ctl.sock      for `kkt-board ctl`
  *
- * Always true: one thread (helpers inside only draw pictures and look up names); nothing global, so
- * a process may run many boards; a board's directory is locked while it runs; killing the process
- * at any moment loses nothing that firmware was told is safe.
+ * Always true: one thread (helpers inside only write slips out and look up names); nothing global,
+ * so a process may run many boards; a board's directory is locked while it runs; killing the
+ * process at any moment loses nothing that firmware was told is safe.
  */
 #ifndef BOARD_POSIX_POSIX_BOARD_H
 #define BOARD_POSIX_POSIX_BOARD_H

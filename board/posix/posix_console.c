@@ -34,19 +34,20 @@ bool posix_console_open(struct posix_console *console, int dir_fd, bool quiet, b
 
 void posix_console_close(struct posix_console *console)
 {
+    posix_console_flush(console);
     if (console->log_fd >= 0)
         close(console->log_fd);
     console->log_fd = -1;
 }
 
-static void write_log(struct posix_console *console, const char *line, size_t length)
+static void write_log(struct posix_console *console, const char *lines, size_t length)
 {
     if (console->log_size > POSIX_CONSOLE_LOG_MAX) {
         close(console->log_fd);
         renameat(console->dir_fd, LOG_FILE, console->dir_fd, LOG_FILE ".1");
         log_open(console);
     }
-    if (console->log_fd >= 0 && write(console->log_fd, line, length) > 0)
+    if (console->log_fd >= 0 && write(console->log_fd, lines, length) > 0)
         console->log_size += length;
 }
 
@@ -68,9 +69,21 @@ void posix_console_event(struct posix_console *console, const char *subject, con
         if ((unsigned char)line[i] < 0x20)
             line[i] = ' '; /* one event stays one line whatever the text says */
     line[length++] = '\n';
-    write_log(console, line, length);
+    if (length > sizeof console->gathered - console->gathered_size)
+        posix_console_flush(console);
+    memcpy(console->gathered + console->gathered_size, line, length);
+    console->gathered_size += length;
+}
+
+void posix_console_flush(struct posix_console *console)
+{
     struct pollfd out = {.fd = STDOUT_FILENO, .events = POLLOUT};
+    size_t size = console->gathered_size;
+    if (size == 0)
+        return;
+    console->gathered_size = 0;
+    write_log(console, console->gathered, size);
     if (!console->quiet && poll(&out, 1, 0) == 1 && (out.revents & POLLOUT) != 0 &&
-        write(STDOUT_FILENO, line, length) < 0)
+        write(STDOUT_FILENO, console->gathered, size) < 0)
         console->quiet = true; /* nobody reads any more */
 }

@@ -90,6 +90,7 @@ static void answer(struct posix_board *posix, struct posix_ctl_client *client)
     int status = posix_ctl_execute(posix, client->line, out + 2, sizeof out - 2);
     out[0] = (char)('0' + status);
     out[1] = '\n';
+    posix_console_flush(&posix->console);
     if (send(client->fd, out, 2 + strlen(out + 2), MSG_NOSIGNAL) < 0)
         posix_console_event(&posix->console, "ctl", "the asking side went away");
     forget(client);

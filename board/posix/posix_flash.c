@@ -136,8 +136,16 @@ void posix_flash_close(struct posix_flash *flash)
     flash->image = NULL;
 }
 
-static _Noreturn void violation(const char *rule, uint32_t address, size_t size)
+static void last_words(const struct posix_flash *flash)
 {
+    if (flash->console != NULL)
+        posix_console_flush(flash->console);
+}
+
+static _Noreturn void violation(const struct posix_flash *flash, const char *rule, uint32_t address,
+                                size_t size)
+{
+    last_words(flash);
     fprintf(stderr, "flash: %s (address %u, %zu bytes)\n", rule, address, size);
     fflush(stderr);
     abort();
@@ -146,7 +154,7 @@ static _Noreturn void violation(const char *rule, uint32_t address, size_t size)
 static void check_range(const struct posix_flash *flash, uint32_t address, size_t size)
 {
     if (address > flash->size || size > flash->size - address)
-        violation("address outside the chip", address, size);
+        violation(flash, "address outside the chip", address, size);
 }
 
 int posix_flash_read(struct posix_flash *flash, uint32_t address, void *data, size_t size)
@@ -168,11 +176,13 @@ static int change(struct posix_flash *flash, uint32_t address, const uint8_t *da
     if (flash->fd >= 0 && write_at(flash->fd, data, cut ? size / 2 : size, address) != 0) {
         /* Part of it may have arrived: the image follows the file. */
         if (pread(flash->fd, flash->image + address, size, (off_t)address) != (ssize_t)size)
-            violation("the file cannot be read back after a disk error", address, size);
+            violation(flash, "the file cannot be read back after a disk error", address, size);
         return -1;
     }
-    if (cut)
+    if (cut) {
+        last_words(flash);
         _exit(POSIX_POWER_CUT_STATUS);
+    }
     memcpy(flash->image + address, data, size);
     return 0;
 }
@@ -184,10 +194,10 @@ int posix_flash_program(struct posix_flash *flash, uint32_t address, const void 
     if (size == 0)
         return 0;
     if (address / POSIX_FLASH_PAGE_SIZE != (address + size - 1) / POSIX_FLASH_PAGE_SIZE)
-        violation("a program crosses a page boundary", address, size);
+        violation(flash, "a program crosses a page boundary", address, size);
     for (size_t i = 0; i < size; i++)
         if ((bytes[i] & ~flash->image[address + i]) != 0)
-            violation("a program turns a 0 bit into 1", address + (uint32_t)i, size);
+            violation(flash, "a program turns a 0 bit into 1", address + (uint32_t)i, size);
     flash->counters.programs++;
     flash->counters.programmed_bytes += size;
     return change(flash, address, bytes, size);
@@ -197,7 +207,7 @@ int posix_flash_erase(struct posix_flash *flash, uint32_t address)
 {
     uint8_t blank[POSIX_FLASH_SECTOR_SIZE];
     if (address % POSIX_FLASH_SECTOR_SIZE != 0)
-        violation("an erase does not start at a sector", address, sizeof blank);
+        violation(flash, "an erase does not start at a sector", address, sizeof blank);
     check_range(flash, address, sizeof blank);
     memset(blank, 0xFF, sizeof blank);
     flash->counters.erases++;

@@ -12,6 +12,7 @@
 #define BOARD_POSIX_FLASH_H
 
 #include "board/board.h"
+#include "board/posix/posix_console.h"
 
 #define POSIX_FLASH_SECTOR_SIZE  4096u
 #define POSIX_FLASH_PAGE_SIZE    256u
@@ -30,8 +31,9 @@ struct posix_flash {
     uint8_t *image;
     uint32_t size;
     bool no_sync;
-    bool dirty;                 /* programmed or erased since the last sync */
-    uint32_t cut_in_operations; /* 0: never; 1: the next program or erase dies half done */
+    bool dirty;                    /* programmed or erased since the last sync */
+    uint32_t cut_in_operations;    /* 0: never; 1: the next program or erase dies half done */
+    struct posix_console *console; /* flushed before the process dies here; NULL: none */
     struct posix_flash_counters counters;
 };
 

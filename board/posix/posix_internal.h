@@ -27,6 +27,7 @@ struct posix_board {
     unsigned busy_turns; /* in a row without a poll */
     uint64_t turns, polls;
     uint64_t erases_told;
+    uint64_t erases_in_request; /* while a host waited for an answer */
     struct posix_console console;
     struct posix_world world;
     struct posix_clock clock;

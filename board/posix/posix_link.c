@@ -64,6 +64,7 @@ bool posix_link_drop(struct posix_link *link, const char *why)
         return false;
     posix_console_event(link->console, "host", "%s gone: %s", link->peer, why);
     posix_stream_detach(&link->stream);
+    link->request_waits = false;
     return true;
 }
 
@@ -103,6 +104,7 @@ bool posix_link_pump(struct posix_link *link, uint64_t now_ms)
     if (sent < 0)
         return posix_link_drop(link, strerror(errno));
     link->bytes_out += (unsigned)sent;
+    link->request_waits = link->request_waits && sent == 0;
     if (!posix_stream_alive(&link->stream))
         return posix_link_drop(link, "closed");
     bool room = sent > 0 && link->stream.out.refused;
@@ -152,7 +154,9 @@ bool posix_link_accept(struct posix_link *link)
 bool posix_link_receive(struct posix_link *link)
 {
     int got = posix_stream_receive(&link->stream);
-    if (got > 0)
+    if (got > 0) {
         link->bytes_in += (unsigned)got;
+        link->request_waits = true;
+    }
     return got != 0;
 }

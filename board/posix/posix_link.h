@@ -21,6 +21,7 @@ struct posix_link {
     uint32_t generation;
     uint64_t hosts; /* connections so far */
     uint64_t bytes_in, bytes_out;
+    bool request_waits; /* bytes came from the host and none went to it since */
     struct posix_stream stream;
     char peer[80];
 };

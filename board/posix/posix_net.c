@@ -72,8 +72,8 @@ static enum board_net_error error_of_errno(int number)
     }
 }
 
-/* Starts on the next address of the list; fails with the last one's reason when there is none left.
- */
+/* Starts on the next address of the list; fails with the last one's reason when there
+ * is none left. */
 static bool connect_next(struct posix_net *net, int last_error)
 {
     posix_stream_detach(&net->stream);
@@ -267,8 +267,8 @@ static bool pump_handshake(struct posix_net *net)
     return done > 0 && opened(net);
 }
 
-/* Bytes to and from the peer through TLS. > 0 something moved for firmware, < 0 the stream is dead.
- */
+/* Bytes to and from the peer through TLS. > 0 something moved for firmware,
+ * < 0 the stream is dead. */
 static int move_secure(struct posix_net *net)
 {
     struct posix_buffer *in = &net->stream.in;

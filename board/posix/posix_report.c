@@ -17,7 +17,7 @@
 
 /* If this changes in firmware/firmware.c, it changes here: the settings' log lies before the job
  * journal. */
-#define STORE_MAX        (1024u * 1024u * 1024u)
+#define STORE_MAX (1024u * 1024u * 1024u)
 
 static int open_state(const char *state)
 {

@@ -192,6 +192,7 @@ static int power_cut(struct posix_board *posix, const struct verb *verb, const c
                      struct reply *reply)
 {
     (void)posix, (void)verb, (void)argument, (void)reply;
+    posix_console_flush(&posix->console);
     _exit(POSIX_POWER_CUT_STATUS);
 }
 
@@ -339,6 +340,7 @@ static int stats(struct posix_board *posix, const struct verb *verb, const char 
     count(reply, json, "flash_programs", flash->programs);
     count(reply, json, "flash_programmed_bytes", flash->programmed_bytes);
     count(reply, json, "flash_erases", flash->erases);
+    count(reply, json, "flash_erases_in_request", posix->erases_in_request);
     count(reply, json, "flash_syncs", flash->syncs);
     count(reply, json, "loop_turns", posix->turns);
     count(reply, json, "loop_polls", posix->polls);
