@@ -1,11 +1,13 @@
 /* What firmware stands on: the whole outside world of the cash register, as one object.
  *
- * A port fills in `struct board` and calls firmware_init() once and firmware_step() for ever (firmware/firmware.h).
- * Every function is called from that one loop, never from an interrupt, and gets `context` back as its
- * first argument. Unless it says otherwise it must return at once; nothing here may call back into
- * firmware. board/null is the template of a port; board/posix is a PC that plays the board.
+ * A port fills in `struct board` and calls firmware_init() once and firmware_step() for ever
+ * (firmware/firmware.h). Every function is called from that one loop, never from an interrupt, and
+ * gets `context` back as its first argument. Unless it says otherwise it must return at once;
+ * nothing here may call back into firmware. board/null is the template of a port; board/posix is a
+ * PC that plays the board.
  *
- * I/O results have three ways: > 0 done, 0 nothing now, < 0 dead until reopened. Zero never means closed.
+ * I/O results have three ways: > 0 done, 0 nothing now, < 0 dead until reopened. Zero never means
+ * closed.
  */
 #ifndef BOARD_BOARD_H
 #define BOARD_BOARD_H
@@ -38,7 +40,8 @@ struct board_flash {
     uint8_t erased;       /* value of an erased byte: FF (or 00 on parts with inverted cells) */
     /* All three: 0 done, < 0 the part reported an error. */
     int (*read)(void *context, uint32_t address, void *data, size_t size);
-    /* May only turn erased bits into programmed ones. Blocks for the part's page time (about 1 ms). */
+    /* May only turn erased bits into programmed ones. Blocks for the part's page time
+     * (about 1 ms). */
     int (*program)(void *context, uint32_t address, const void *data, size_t size);
     /* One sector. May block for hundreds of ms: firmware calls it only when no job waits. */
     int (*erase)(void *context, uint32_t address);
@@ -46,10 +49,20 @@ struct board_flash {
     int (*sync)(void *context);
 };
 
-enum board_net_state { BOARD_NET_CLOSED = 0, BOARD_NET_CONNECTING = 1, BOARD_NET_OPEN = 2, BOARD_NET_FAILED = 3 };
+enum board_net_state {
+    BOARD_NET_CLOSED = 0,
+    BOARD_NET_CONNECTING = 1,
+    BOARD_NET_OPEN = 2,
+    BOARD_NET_FAILED = 3
+};
 enum board_net_error {
-    BOARD_NET_OK = 0, BOARD_NET_DOWN = 1 /* no link or address */, BOARD_NET_NAME = 2, BOARD_NET_REFUSED = 3,
-    BOARD_NET_TIMEOUT = 4, BOARD_NET_TLS = 5 /* handshake or certificate */, BOARD_NET_LOST = 6
+    BOARD_NET_OK = 0,
+    BOARD_NET_DOWN = 1 /* no link or address */,
+    BOARD_NET_NAME = 2,
+    BOARD_NET_REFUSED = 3,
+    BOARD_NET_TIMEOUT = 4,
+    BOARD_NET_TLS = 5 /* handshake or certificate */,
+    BOARD_NET_LOST = 6
 };
 struct board_endpoint {
     const char *host; /* name or address, zero-terminated; valid during the call only */
@@ -65,17 +78,19 @@ struct board {
     void *context;
     const char *serial; /* factory number, 1..20 ASCII characters, constant */
     const char *model;  /* up to 48 */
-    uint8_t columns;    /* characters a line of this board's paper holds: 32, 42 or 48; a setting overrides it. 0: 48 */
+    uint8_t columns;    /* characters a line of this board's paper holds: 32, 42 or 48; a setting
+                           overrides it. 0: 48 */
     struct board_flash flash;
 
-    /* Byte streams. read: bytes read (> 0), 0 nothing, < 0 nobody is there. write: bytes taken. A new peer on
-     * BOARD_PORT_HOST is told by port_generation growing: the link server then forgets half-received frames. */
+    /* Byte streams. read: bytes read (> 0), 0 nothing, < 0 nobody is there. write: bytes taken. A
+     * new peer on BOARD_PORT_HOST is told by port_generation growing: the link server then forgets
+     * half-received frames. */
     int (*port_read)(void *context, enum board_port port, uint8_t *data, size_t size);
     int (*port_write)(void *context, enum board_port port, const uint8_t *data, size_t size);
     uint32_t (*port_generation)(void *context, enum board_port port);
 
-    /* One outgoing stream connection at a time; TLS is the board's business (board/tls). net_open starts
-     * connecting; the port itself gives up after 30 s. */
+    /* One outgoing stream connection at a time; TLS is the board's business (board/tls). net_open
+     * starts connecting; the port itself gives up after 30 s. */
     int (*net_open)(void *context, const struct board_endpoint *endpoint);
     enum board_net_state (*net_state)(void *context, enum board_net_error *error, uint32_t *detail);
     int (*net_read)(void *context, uint8_t *data, size_t size);
@@ -86,7 +101,7 @@ struct board {
     void (*drawer_pulse)(void *context, uint16_t duration_ms);
     bool (*drawer_is_open)(void *context);
 
-    int (*clock_set)(void *context, unix_s time); /* 0 done */
+    int (*clock_set)(void *context, unix_s time);              /* 0 done */
     void (*random)(void *context, uint8_t *data, size_t size); /* for jitter, not for keys */
     /* One line for people: English, no end of line. Never needed for correct work. */
     void (*trace)(void *context, enum board_trace_level level, const char *text);

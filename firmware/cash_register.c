@@ -76,8 +76,7 @@ uint16_t cash_register_block_reason(const struct cash_register *reg)
     return printer_ready(reg->printer);
 }
 
-/* ---- Records -----------------------------------------------------------------------------------
- */
+/* ---- Records ---- */
 
 /* Appends, makes durable when asked to, applies. On failure reg->why is set; flash that cannot end
  * a job is not used any more. */
@@ -333,8 +332,7 @@ static bool drawer_step_job(struct cash_register *reg)
     return true;
 }
 
-/* ---- Fiscal jobs ------------------------------------------------------------------------------
- */
+/* ---- Fiscal jobs ---- */
 
 /* Registration data are stored first, whole as given: they mean nothing until the FN is registered,
  * and must be there when it is. */
@@ -665,8 +663,8 @@ bool cash_register_step(struct cash_register *reg, const struct moment *now)
     if (!reg->started)
         reg->started_at = now->mono;
     reg->started = true;
-    /* Ends of jobs answer at once, so nothing moves while the last answer is still on its way out.
-     */
+    /* Ends of jobs answer at once, so nothing moves while the last answer is still on
+     * its way out. */
     if (!link_server_can_answer(reg->link))
         return false;
     bool moved = phase_step(reg);

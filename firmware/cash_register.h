@@ -2,8 +2,7 @@
  *
  * A job's way, with what is durable after each step:
  *
- *   request -> key known? ---------------------------------------------------> stored answer
- * (REPLAYED)
+ *   request -> key known? ------------------------------------> stored answer (REPLAYED)
  *           -> checks (proto/receipt.h, shift, paper, FN status); a refusal changes nothing
  *           -> JOURNAL_SLIP (text that only paper needs, when there is any)
  *           -> INTENT {key, digest, last FN document number}          durable
@@ -18,9 +17,8 @@
  *
  *   BOOT_* --settled--> IDLE --job--> JOB_* --DONE or refused--> IDLE
  *     ^                                  '--FN silent while forming--> BOOT_* (the job stays
- * attached; after 20 s the
- *     '--FN silent, every second--'                                              host is told
- * OUTCOME_UNKNOWN)
+ *     |                                     attached; after 20 s the host is told OUTCOME_UNKNOWN)
+ *     '--FN silent, every second--'
  *
  * Always true: between INTENT and DONE no other job starts; the state (register_state.h) changes
  * only by records already durable; a key answered once is answered the same for ever.
@@ -37,7 +35,7 @@
 #include "firmware/register_state.h"
 #include "firmware/settings.h"
 
-#define ADDED_BYTES       1536u
+#define ADDED_BYTES 1536u
 #define UNKNOWN_AFTER_MS                                                                           \
     20000u /* an attached job whose outcome is not known by then is answered OUTCOME_UNKNOWN */
 #define FN_RETRY_MS 1000u
@@ -80,7 +78,7 @@ struct register_job {
     struct job_effect effect;
     uint8_t flags; /* enum link_result_flags */
     uint8_t attempts;
-    bool refused;    /* the FN refused to form it; why is known, the archive must agree */
+    bool refused; /* the FN refused to form it; why is known, the archive must agree */
     uint32_t copy_of;
     mono_ms started;
 };
@@ -107,7 +105,7 @@ struct cash_register {
     struct link_server *link;
     struct moment now;
     bool started;
-    mono_ms started_at; /* first turn */
+    mono_ms started_at;  /* first turn */
     uint16_t boot_error; /* flash is unusable: only identity and status are answered */
     uint16_t foreign;    /* ERROR_FN_FOREIGN when the FN does not fit the journal */
     enum register_phase phase;
@@ -122,7 +120,7 @@ struct cash_register {
     uint8_t added[ADDED_BYTES];
     size_t added_size;
     uint8_t chunk[FN_DATA_MAX];
-    size_t feed_offset; /* over body, then added */
+    size_t feed_offset;    /* over body, then added */
     bool settings_changed; /* the owner must pass them on to printer and operator client */
     /* Read-back. */
     enum read_purpose read_purpose;
@@ -133,8 +131,8 @@ struct cash_register {
 };
 
 void cash_register_init(struct cash_register *reg);
-/* One turn; call after the parts below it were stepped. True: something moved, call again at once.
- */
+/* One turn; call after the parts below it were stepped. True: something moved,
+ * call again at once. */
 bool cash_register_step(struct cash_register *reg, const struct moment *now);
 /* ERROR_NONE, or why a sale would be refused now. */
 uint16_t cash_register_block_reason(const struct cash_register *reg);

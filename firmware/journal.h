@@ -10,16 +10,20 @@
  *
  * Invariants:
  *  J1 A record is whole (CRC-32C) or absent; a torn tail never comes back to life after later
- * appends: mounting programs it to all zero bits before anything else is written. J2 Sequence
- * numbers grow by one from record to record, across sectors. J3 After a cut the log is a prefix of
- * what was appended, and contains all that was synced. J4 No append waits for an erase while erased
- * sectors are kept ahead (journal_maintain). J5 A record of a kept key can be found by key until
- * its sector is reclaimed, oldest first. The head is never erased. J6 Mounting writes nothing when
- * the log is clean; mounting twice gives the same state. J7 A sector is written only when its erase
- * is known to have ended: a mark is programmed after every verified erase and taken back before the
- * first use. Blank bytes alone are never trusted. J8 Every program is verified by reading back;
- * what flash did not take is tried again in another sector. J9 Flash that holds no log and is not
- * blank is left alone: someone else's data is not ours to erase.
+ *     appends: mounting programs it to all zero bits before anything else is written.
+ *  J2 Sequence numbers grow by one from record to record, across sectors.
+ *  J3 After a cut the log is a prefix of what was appended, and contains all that was synced.
+ *  J4 No append waits for an erase while erased sectors are kept ahead (journal_maintain).
+ *  J5 A record of a kept key can be found by key until its sector is reclaimed, oldest first. The
+ *     head is never erased.
+ *  J6 Mounting writes nothing when the log is clean; mounting twice gives the same state.
+ *  J7 A sector is written only when its erase is known to have ended: a mark is programmed after
+ *     every verified erase and taken back before the first use. Blank bytes alone are never
+ *     trusted.
+ *  J8 Every program is verified by reading back; what flash did not take is tried again in another
+ *     sector.
+ *  J9 Flash that holds no log and is not blank is left alone: someone else's data is not ours to
+ *     erase.
  */
 #ifndef FIRMWARE_JOURNAL_H
 #define FIRMWARE_JOURNAL_H
@@ -31,10 +35,9 @@
 #define JOURNAL_FORMAT_VERSION      1u
 #define JOURNAL_RECORD_HEADER_BYTES 12u
 #define JOURNAL_SECTOR_HEADER_BYTES 28u
-#define JOURNAL_KEYS_MAX            512u /* fingerprints a sector holds; it is sealed when they are used up \
-                                          */
-#define JOURNAL_ZONE_KEYS 32u /* fingerprints of one zone, the stretch a lookup has to read */
-#define JOURNAL_ZONES_MAX (JOURNAL_KEYS_MAX / JOURNAL_ZONE_KEYS)
+#define JOURNAL_KEYS_MAX            512u /* fingerprints a sector holds; used up: it is sealed */
+#define JOURNAL_ZONE_KEYS           32u  /* fingerprints of one zone, the stretch a lookup reads */
+#define JOURNAL_ZONES_MAX           (JOURNAL_KEYS_MAX / JOURNAL_ZONE_KEYS)
 
 enum journal_type {
     JOURNAL_CHECKPOINT = 1, /* first record of every sector; payload is the caller's */

@@ -132,8 +132,8 @@ void sector_header_put(const struct journal *journal, uint32_t generation, uint3
                        uint8_t out[SECTOR_HEADER_BODY]);
 bool sector_mark_erased(struct journal *journal, uint32_t sector);
 bool sector_mark_formatting(struct journal *journal, uint32_t sector);
-/* True when the first four bytes can still be programmed to the format mark, the rest being blank.
- */
+/* True when the first four bytes can still be programmed to the format mark,
+ * the rest being blank. */
 bool sector_may_mark_formatting(const uint8_t bytes[4]);
 
 void scan_start(struct scan *scan, struct journal *journal, struct place place, uint32_t limit);
@@ -152,8 +152,8 @@ bool footer_put(struct journal *journal);
 bool footer_is_whole(struct journal *journal, struct place place);
 
 /* journal.c */
-/* Begins a new head that has room for a record of record_size; writes the old head's footer first.
- */
+/* Begins a new head that has room for a record of record_size;
+ * writes the old head's footer first. */
 uint16_t journal_roll(struct journal *journal, size_t record_size);
 
 #endif

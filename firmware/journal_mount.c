@@ -233,8 +233,8 @@ static void mend_tail(struct journal *journal, uint32_t clean_end)
     if (end > footer)
         end = footer;
     if (end - clean_end > record_span(LIMIT_JOURNAL_RECORD_BYTES)) {
-        /* More than one record can have left there: rot far out. Nothing more is written behind it.
-         */
+        /* More than one record can have left there: rot far out.
+         * Nothing more is written behind it. */
         end = clean_end + record_span(LIMIT_JOURNAL_RECORD_BYTES);
         journal->head_closed = true;
     }

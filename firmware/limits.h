@@ -5,23 +5,23 @@
 #include "proto/link.h"
 #include "proto/receipt.h"
 
-#define LIMIT_REQUEST_BYTES LINK_MESSAGE_MAX /* one request at a time */
-#define LIMIT_SPOOL_BYTES 32768u             /* documents waiting for paper */
-#define LIMIT_SPOOL_SLIPS 8u                 /* of them */
-#define LIMIT_SETTINGS_BYTES 3584u           /* registration and settings, one TLV list */
-#define LIMIT_JOURNAL_RECORD_BYTES 3840u     /* payload of one journal record */
-#define LIMIT_SLIP_BODY_BYTES 3072u          /* non-fiscal text, slip-before and slip-after kept in the journal */
-#define SETTINGS_SECTORS             4u /* of flash, from address 0; the job journal has the rest */
-#define LIMIT_PAPER_COLUMNS_MAX 48u
+#define LIMIT_REQUEST_BYTES        LINK_MESSAGE_MAX /* one request at a time */
+#define LIMIT_SPOOL_BYTES          32768u           /* documents waiting for paper */
+#define LIMIT_SPOOL_SLIPS          8u               /* of them */
+#define LIMIT_SETTINGS_BYTES       3584u            /* registration and settings, one TLV list */
+#define LIMIT_JOURNAL_RECORD_BYTES 3840u            /* payload of one journal record */
+#define LIMIT_SLIP_BODY_BYTES      3072u /* non-fiscal text, slip-before and -after, kept */
+#define SETTINGS_SECTORS           4u /* of flash, from address 0; the job journal has the rest */
+#define LIMIT_PAPER_COLUMNS_MAX    48u
 
-#define FN_ANSWER_TIMEOUT_MS 3000u      /* then ENQ */
-#define FN_FORM_TIMEOUT_MS 10000u       /* forming a document may take several seconds */
-#define FN_ENQ_TRIES 3u
-#define HOST_FRAGMENT_TIMEOUT_MS 2000u  /* silence inside a message: it is forgotten */
-#define OFD_POLL_MS 1000u               /* at most 60 s by the protocol */
-#define OFD_RETRY_FIRST_MS 1000u
-#define OFD_RETRY_MAX_MS 60000u
-#define DRAWER_PULSE_MS 200u
-#define DRAWER_SENSE_MS 1500u           /* not open by then: stuck */
+#define FN_ANSWER_TIMEOUT_MS     3000u  /* then ENQ */
+#define FN_FORM_TIMEOUT_MS       10000u /* forming a document may take several seconds */
+#define FN_ENQ_TRIES             3u
+#define HOST_FRAGMENT_TIMEOUT_MS 2000u /* silence inside a message: it is forgotten */
+#define OFD_POLL_MS              1000u /* at most 60 s by the protocol */
+#define OFD_RETRY_FIRST_MS       1000u
+#define OFD_RETRY_MAX_MS         60000u
+#define DRAWER_PULSE_MS          200u
+#define DRAWER_SENSE_MS          1500u /* not open by then: stuck */
 
 #endif

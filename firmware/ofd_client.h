@@ -47,13 +47,12 @@ struct ofd_report {
     uint32_t queue_count; /* as of the last 20h */
     uint32_t first_number;
     unix_s first_time;
-    uint8_t days_left;   /* of 30; 30 when the queue is empty */
-    uint16_t last_error; /* enum error_code, 0 none since the last success */
-    uint32_t
-        last_error_detail; /* OFD_REJECTED: reason 1-6 of 26h (also for answers refused here: 2
+    uint8_t days_left;          /* of 30; 30 when the queue is empty */
+    uint16_t last_error;        /* enum error_code, 0 none since the last success */
+    uint32_t last_error_detail; /* OFD_REJECTED: reason 1-6 of 26h (also for answers refused here: 2
                               format, 4 FN number, 5 CRC). OFD_TLS: from board/tls. OFD_UNREACHABLE,
                               OFD_NO_ANSWER: enum board_net_error. FN errors: answer code */
-    unix_s last_success;   /* since start; 0 none */
+    unix_s last_success;        /* since start; 0 none */
     uint32_t next_attempt_ms;
 };
 

@@ -1,13 +1,17 @@
 /* The print head's driver; printer.h has the states and what is always true.
  *
- *   phase      what is true in it                                            left by
- *   IDLE       nothing of the first slip was sent                            announce: STARTED
- * event STARTING   the STARTED event waits for its taker                         printer_take_event
- *   SYNC       cut and barrier GS r go out; no byte of the slip was sent     run_sync: barrier
- * answered SENDING    lines go out, at most two GS r unanswered                     run_sending:
- * the cut and its GS r are out WAITING    all is sent run_waiting: last GS r answered FINISHED   on
- * paper; the PRINTED event waits for room                    announce BLOCKED    interrupted; the
- * slip carries SLIP_MARK_RESUMED               run_blocked: ready and buffer cleared
+ *   phase      what is true in it                                       left by
+ *   IDLE       nothing of the first slip was sent                       announce: STARTED event
+ *   STARTING   the STARTED event waits for its taker                    printer_take_event
+ *   SYNC       cut and barrier GS r go out; no byte of the slip was     run_sync: barrier answered
+ *              sent
+ *   SENDING    lines go out, at most two GS r unanswered                run_sending: the cut and
+ *                                                                       its GS r are out
+ *   WAITING    all is sent                                              run_waiting: last GS r
+ *                                                                       answered
+ *   FINISHED   on paper; the PRINTED event waits for room               announce
+ *   BLOCKED    interrupted; the slip carries SLIP_MARK_RESUMED          run_blocked: ready and
+ *                                                                       buffer cleared
  *
  * `out` holds one indivisible piece (a line, a request). A piece once begun is always sent to its
  * end, however long the head makes it wait: half a command would swallow what comes behind it.

@@ -5,17 +5,20 @@
  * PRINTER_POLL_BUSY_MS), and a slip counts as printed only when the head answers the GS r behind
  * its cut, which it executes after everything before it.
  *
- *   IDLE --slip queued, head ready--> STARTED(event) --taken--> [SYNC] --> SENDING --all sent-->
- * WAITING --last GS r--> PRINTED(event) --> IDLE ^          |                      | |          +--
- * paper out, cover, fault, silence, no GS r in time |          v
- *                                                                 +-ready- BLOCKED
+ *   IDLE --slip queued, head ready: event STARTED--> STARTING --event taken--> SYNC
+ *   SYNC --nothing to clear up, or its GS r answered--> SENDING --all sent--> WAITING
+ *   WAITING --last GS r answered--> FINISHED --event PRINTED--> IDLE
+ *   SYNC, SENDING, WAITING --paper out, cover, fault, silence, no GS r in time--> BLOCKED
+ *   BLOCKED --head ready, its buffer cleared--> SYNC
  *
  *   SENDING   a GS r goes out behind every PRINTER_WINDOW_BYTES / 2 or so; while two of them are
- * unanswered nothing is sent. Thus the head's buffer is never full and a status request always gets
- * through. BLOCKED   the head is told to forget its buffer (DLE DC4 8, a real-time command), so
- * that it does not go on with the interrupted slip when the paper is back. Heads without that
- * command print what they hold first. SYNC      the torn piece is cut off, then one GS r:
- * everything older is behind us when it is answered.
+ *             unanswered nothing is sent. Thus the head's buffer is never full and a status request
+ *             always gets through.
+ *   BLOCKED   the head is told to forget its buffer (DLE DC4 8, a real-time command), so that it
+ *             does not go on with the interrupted slip when the paper is back. Heads without that
+ *             command print what they hold first.
+ *   SYNC      the torn piece is cut off, then one GS r: everything older is behind us when it is
+ *             answered.
  *
  * Answers are told apart by their fixed bits: DLE EOT 0xx1xx10, GS r 0xx0xxxx, the answer to DLE
  * DC4 8 is 37 25 00.
@@ -98,8 +101,8 @@ struct printer {
 };
 
 void printer_init(struct printer *printer, const struct board *board, uint8_t columns);
-/* Copies the slip into the spool. False when it does not fit now; ask again after a PRINTED event.
- */
+/* Copies the slip into the spool. False when it does not fit now;
+ * ask again after a PRINTED event. */
 bool printer_add(struct printer *printer, uint32_t id, uint16_t form, uint8_t marks,
                  const uint8_t *tlv, size_t size);
 /* As printer_add for content in up to 4 parts that are copied one behind the other. */

@@ -37,8 +37,8 @@ bool register_fn_recovered(struct cash_register *reg, const uint8_t *record, siz
 uint16_t register_slips_store_text(struct cash_register *reg);
 /* The job is done: queue its slip from what is still in RAM, if it fits. */
 void register_slips_queue_done(struct cash_register *reg, const struct link_result *result);
-/* Takes the printer's events and loads owed slips back from FN and journal. True: something moved.
- */
+/* Takes the printer's events and loads owed slips back from FN and journal. True:
+ * something moved. */
 bool register_slips_step(struct cash_register *reg);
 /* Shift totals and cash as TLV, for paper and for the host. */
 void register_put_totals(const struct cash_register *reg, struct byte_writer *writer);

@@ -18,8 +18,7 @@ _Static_assert(LIMIT_SPOOL_BYTES >= RECEIPT_TLV_MAX + 2048, "the largest receipt
 #define DOCUMENT_PARTS      96u   /* a document, cut at the items that have text under them */
 #define SLIP_SETTINGS_BYTES 2048u /* at most that much comes from the settings */
 
-/* ---- Text that only paper needs ---------------------------------------------------------------
- */
+/* ---- Text that only paper needs ---- */
 
 static void put_cashier(const struct cash_register *reg, struct byte_writer *writer)
 {
@@ -144,8 +143,7 @@ uint16_t register_slips_store_text(struct cash_register *reg)
     return error;
 }
 
-/* ---- Queueing ----------------------------------------------------------------------------------
- */
+/* ---- Queueing ---- */
 
 static struct owed_slip *find_owed(struct cash_register *reg, uint32_t id)
 {

@@ -45,11 +45,11 @@ int device_connect(struct kkt *device, uint64_t deadline_ms, unsigned attempts_m
 int device_connect_once(struct kkt *device, unsigned timeout_ms, kkt_error *error);
 /* Closes the connection; the handle can connect again. */
 void device_drop(struct kkt *device);
-/* Hands what waits to go out to the transport, without waiting. KKT_OK or LINK_LOST (dropped then).
- */
+/* Hands what waits to go out to the transport, without waiting.
+ * KKT_OK or LINK_LOST (dropped then). */
 int device_flush(struct kkt *device, kkt_error *error);
-/* Moves bytes until something arrived or until_ms; then tick. KKT_OK or LINK_LOST (dropped then).
- */
+/* Moves bytes until something arrived or until_ms; then tick.
+ * KKT_OK or LINK_LOST (dropped then). */
 int device_pump(struct kkt *device, uint64_t until_ms, kkt_error *error);
 /* One query and its answer, on the open connection; a refusal comes back as its code. The answer
  * lies in the client until the next request. */

@@ -67,9 +67,7 @@ KKT_API const char *kkt_error_name(int code);
 KKT_API void kkt_error_describe(int code, kkt_error *out);
 KKT_API const char *kkt_version(void);
 
-/* ---- Keys
- * ------------------------------------------------------------------------------------------------
- */
+/* ---- Keys ---- */
 
 typedef struct kkt_key {
     uint8_t bytes[16];
@@ -83,8 +81,7 @@ KKT_API int kkt_key_parse(const char *text, kkt_key *out);
 /* 8-4-4-4-12 and a zero: 37 bytes. */
 KKT_API void kkt_key_format(const kkt_key *key, char out[37]);
 
-/* ---- Devices
- * --------------------------------------------------------------------------------------------- */
+/* ---- Devices ---- */
 
 typedef struct kkt_options {
     const char *expected_serial; /* NULL: any; otherwise another board behind the same address is
@@ -198,8 +195,7 @@ typedef struct kkt_event {
  * link: ask the status for truth. */
 KKT_API int kkt_next_event(kkt *device, unsigned timeout_ms, kkt_event *out, kkt_error *error);
 
-/* ---- Receipts
- * -------------------------------------------------------------------------------------------- */
+/* ---- Receipts ---- */
 
 enum kkt_kind { KKT_SALE = 1, KKT_SALE_RETURN = 2, KKT_PURCHASE = 3, KKT_PURCHASE_RETURN = 4 };
 enum kkt_payment {
@@ -278,14 +274,12 @@ KKT_API int kkt_receipt_text(kkt_receipt *receipt, uint16_t tag, const char *tex
 KKT_API int kkt_receipt_pay(kkt_receipt *receipt, enum kkt_payment payment, const char *sum);
 /* States the total (rounding down to whole rubles is allowed). */
 KKT_API int kkt_receipt_total(kkt_receipt *receipt, const char *sum);
-/* Encodes and checks. The bytes belong to the receipt and stay valid until it is changed or freed.
- */
+/* Encodes and checks. The bytes belong to the receipt and stay valid until it is
+ * changed or freed. */
 KKT_API int kkt_receipt_encode(kkt_receipt *receipt, const uint8_t **tlv, size_t *size,
                                kkt_error *error);
 
-/* ---- Queue
- * -----------------------------------------------------------------------------------------------
- */
+/* ---- Queue ---- */
 
 enum kkt_job { /* numbers of the host link */
                KKT_JOB_RECEIPT = 32,

@@ -101,8 +101,8 @@ uint64_t link_client_deadline(const struct link_client *client);
 /* Valid in state ANSWERED. */
 const struct link_client_answer *link_client_result(const struct link_client *client);
 
-/* The oldest event kept that has number *cursor or later; moves the cursor behind it. False: none.
- */
+/* The oldest event kept that has number *cursor or later; moves the cursor behind it.
+ * False: none. */
 bool link_client_event_next(const struct link_client *client, uint64_t *cursor,
                             struct link_client_event *out);
 

@@ -227,8 +227,8 @@ static int prepare_file(struct queue_store *store, const char *path, kkt_error *
     sqlite3_busy_timeout(store->database, BUSY_TIMEOUT_MS);
     if (!enter_wal(store))
         return store_fault(store, path, error);
-    /* Two processes may make the file at the same time: the lock decides, the second finds it made.
-     */
+    /* Two processes may make the file at the same time: the lock decides,
+     * the second finds it made. */
     if (!execute(store, "BEGIN IMMEDIATE"))
         return store_fault(store, path, error);
     int result = check_format(store, path, error);

@@ -104,8 +104,8 @@ static int configure(struct sp_port *port, unsigned baud)
         result = sp_set_stopbits(port, 1);
     if (result == SP_OK)
         result = sp_set_flowcontrol(port, SP_FLOWCONTROL_NONE);
-    /* A USB port's firmware may wait for these lines; an adapter without them works all the same.
-     */
+    /* A USB port's firmware may wait for these lines;
+     * an adapter without them works all the same. */
     if (result == SP_OK) {
         sp_set_dtr(port, SP_DTR_ON);
         sp_set_rts(port, SP_RTS_ON);

@@ -14,8 +14,8 @@
 #include "hostdrv/fault.h"
 #include "hostdrv/transport.h"
 
-/* pid.codes' test pair: for development only, a product brings its own by -DKKT_USB_VENDOR_ID=...
- */
+/* pid.codes' test pair: for development only, a product brings its
+ * own by -DKKT_USB_VENDOR_ID=... */
 #ifndef KKT_USB_VENDOR_ID
 #define KKT_USB_VENDOR_ID 0x1209
 #endif

@@ -80,8 +80,8 @@ int worker_settle(struct worker *worker, kkt_error *error)
         else
             queue_store_rollback(worker->store);
     }
-    /* What could not be stored is asked for again by its key; keeping it here would only go stale.
-     */
+    /* What could not be stored is asked for again by its key;
+     * keeping it here would only go stale. */
     worker->pending_count = 0;
     worker->confirmed_count = 0;
     if (result == KKT_OK && results)

@@ -4,8 +4,8 @@
  *   CHOOSING --job found, marked, request handed to the client--> ASKING
  *      ^  ^                                                         |
  *      |  '--- proven answer: kept as pending, next job ------------|
- *      |                                                            | outcome unknown: the same key
- * again
+ *      |                                                            | outcome unknown:
+ *      |                                                            | the same key again
  *      '------- pause over (250, 500 ... 5000 ms) ---- PAUSING <----'
  *
  * The next job is sent before the result of the last one is stored, so the disk works while the

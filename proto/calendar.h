@@ -24,8 +24,8 @@ void civil_from_unix(unix_s time, struct civil_time *out);
 /* False when a field is out of range (month 13, 30 February, year before 1970 or after 2105). */
 bool civil_to_unix(const struct civil_time *civil, unix_s *out);
 
-/* DATE_TIME of the FN protocol: YY MM DD hh mm, binary, YY = year - 2000 (FN protocol 1.2, types).
- */
+/* DATE_TIME of the FN protocol: YY MM DD hh mm, binary,
+ * YY = year - 2000 (FN protocol 1.2, types). */
 #define DATE_TIME_SIZE 5
 bool date_time_from_unix(unix_s time, uint8_t out[DATE_TIME_SIZE]);
 bool date_time_to_unix(const uint8_t in[DATE_TIME_SIZE], unix_s *out);

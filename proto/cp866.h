@@ -3,7 +3,7 @@
  * CP866 lacks much of what shop names hold. The rule for a character it lacks, in this order:
  *   1. a replacement from the table in cp866.c (« » „ “ ” become ", — – − become -, … becomes ...,
  *      ’ ‘ become ', ₽ becomes "руб.", no-break and thin spaces become a space, × becomes x, soft
- * hyphen and zero-width characters disappear; Latin letters with accents lose them);
+ *      hyphen and zero-width characters disappear; Latin letters with accents lose them);
  *   2. otherwise '?', and the caller is told how many such characters there were.
  * № is FC, Ё is F0, ё is F1: they are in CP866 and stay, also when й and ё come as a letter and a
  * combining mark. Control characters (below 20h, and 7Fh) are refused except CR and LF, which real

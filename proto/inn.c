@@ -17,8 +17,8 @@ static bool all_digits(const uint8_t *text, size_t length)
     return true;
 }
 
-/* The check digit over the first `count` digits; the weights of every length are a tail of one row.
- */
+/* The check digit over the first `count` digits; the weights of every length are a tail
+ * of one row. */
 static unsigned check_digit(const uint8_t *digits, size_t count)
 {
     static const uint8_t weights[11] = {3, 7, 2, 4, 10, 3, 5, 9, 4, 6, 8};

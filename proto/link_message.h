@@ -29,8 +29,8 @@ enum link_code {
                           [DOCUMENT_TICKET], DOCUMENT_BODY */
     LINK_SETTINGS = 7, /* -> 62090-62099 */
 
-    /* Jobs: key (16), device tag (u32 LE), then TLV. Numbers are also the job kinds in the journal.
-     */
+    /* Jobs: key (16), device tag (u32 LE), then TLV. Numbers are also the job kinds
+     * in the journal. */
     LINK_JOB_FIRST = 32,
     LINK_RECEIPT = 32,      /* fiscal TLV of the receipt, private tags 62000-62011 */
     LINK_SHIFT_OPEN = 33,   /* 1021, 1203, ELECTRONICALLY, slip tags */

@@ -58,14 +58,15 @@ struct receipt_summary {
  * totals, the rest.
  *
  *   item       1030, 1079, 1023, 1043, 1199 present; 1043 = 1079 x 1023 within 1 kopeck; 1200
- * within 1 kopeck of the tax contained; 1222 only with 1226; 1214 = 7 only in the sole item total
- * 1020, when stated, at most the sum of items and equal to it in whole rubles payments   1031 (net,
- * without change), 1081, 1215-1217 add up to the total; CASH_TENDERED not less than 1031, and none
- * without cash to be paid: change is given from cash only VAT        1102-1107 and 1115, when
- * stated, within one kopeck an item of the computed ones the rest   1055 registered, and stated
- * when several are; cashier; 1008 of an electronic receipt size       fiscal tags with what
- * receipt_complete adds at most RECEIPT_TLV_MAX; a register that adds more (header, cashier)
- * measures again
+ *              within 1 kopeck of the tax contained; 1222 only with 1226; 1214 = 7 only in the sole
+ *              item
+ *   total      1020, when stated, at most the sum of items and equal to it in whole rubles
+ *   payments   1031 (net, without change), 1081, 1215-1217 add up to the total; CASH_TENDERED not
+ *              less than 1031, and none without cash to be paid: change is given from cash only
+ *   VAT        1102-1107 and 1115, when stated, within one kopeck an item of the computed ones
+ *   the rest   1055 registered, and stated when several are; cashier; 1008 of an electronic receipt
+ *   size       fiscal tags with what receipt_complete adds at most RECEIPT_TLV_MAX; a register that
+ *              adds more (header, cashier) measures again
  *
  * Sources: FFD tables of the receipt and of item 1059 with their notes. */
 bool receipt_check(const uint8_t *tlv, size_t size, const struct receipt_rules *rules,

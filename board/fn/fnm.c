@@ -397,9 +397,8 @@ bool fnm_read_record(struct fnm *fnm, uint32_t number, struct fnm_record *out, u
     bool decoded = fnm_store_read(&fnm->store, entry->offset, head, head_size) &&
                    record_decode(head, head_size, out) && out->number == number;
     out->stlv = buffer; /* also when it failed: decoding left a pointer into head */
-    return decoded &&
-           (buffer == NULL ||
-            fnm_store_read(&fnm->store, entry->offset + head_size, buffer, out->stlv_size));
+    return decoded && (buffer == NULL || fnm_store_read(&fnm->store, entry->offset + head_size,
+                                                        buffer, out->stlv_size));
 }
 
 static bool serial_valid(const char *serial)

@@ -146,8 +146,8 @@ static uint8_t check_excise(const struct fnm *fnm, const struct tlv *item)
     return FN_OK;
 }
 
-/* 1059 in FFD 1.1 and 1.2: nothing unknown, nothing twice, nothing missing; 1222 and 1226 together.
- */
+/* 1059 in FFD 1.1 and 1.2: nothing unknown, nothing twice, nothing missing;
+ * 1222 and 1226 together. */
 static uint8_t check_item(const struct fnm *fnm, const struct tlv *item, bool *with_agent,
                           struct byte_writer *out)
 {

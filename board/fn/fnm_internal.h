@@ -1,12 +1,18 @@
 /* What the module's own files share: its state, and who changes it.
  *
- *   fnm_link.c          bytes <-> commands, faults          fnm_commands.c   the command table: who
- * may be asked when fnm_registration.c  02 03 04 05 A2 A3                   fnm_documents.c  06,
- * 11-19: shift, receipts, state report fnm_data.c          07 and its checks fnm_rules.c      time,
- * life, 30 days, warnings fnm_compose.c       what the FN adds; signs; container  fnm_counters.c
- * money counters, 36-39 fnm_operator.c      20-26                               fnm_archive.c 40-47
- *   fnm_status.c        30-3F, 10, A7, AB, 60               fnm.c            open, replay, commit,
- * getters fnm_store.c         the file
+ *   fnm_link.c           bytes <-> commands, faults
+ *   fnm_commands.c       the command table: who may be asked when
+ *   fnm_registration.c   02 03 04 05 A2 A3
+ *   fnm_documents.c      06, 11-19: shift, receipts, state report
+ *   fnm_data.c           07 and its checks
+ *   fnm_rules.c          time, life, 30 days, warnings
+ *   fnm_compose.c        what the FN adds; signs; container
+ *   fnm_counters.c       money counters, 36-39
+ *   fnm_operator.c       20-26
+ *   fnm_archive.c        40-47
+ *   fnm_status.c         30-3F, 10, A7, AB, 60
+ *   fnm.c                open, replay, commit, getters
+ *   fnm_store.c          the file
  *
  * State that survives a power failure is changed only by fnm_apply_* (fnm.c), which runs the same
  * way for a record just made safe and for one replayed from the file. Everything in `struct

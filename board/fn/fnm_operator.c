@@ -1,9 +1,9 @@
 /* Exchange with the operator (4.7).
  *
  *   21h(1) -> READY --22h--> READING --23h..., 25h--> WAITING --26h good--> READY with the next
- * document
+ *                              |                         |                  document
  *                              '--24h--> READY           '--300 s, 21h(0)--> READY with the same
- * document
+ *                                                                            document
  *
  * A 26h that is refused leaves the wait running. Documents are offered strictly in order, one at a
  * time.

@@ -3,10 +3,10 @@
 
 #include <string.h>
 
-#define VERSION_SIZE     16u
-#define MODEL_SIZE       48u
-#define ARCHIVE_ESTIMATE 1000000u /* documents, told by 3Dh when nothing but the disk limits them  \
-                                   */
+#define VERSION_SIZE 16u
+#define MODEL_SIZE   48u
+/* Documents, told by 3Dh when nothing but the disk limits them. */
+#define ARCHIVE_ESTIMATE  1000000u
 #define QUEUE_ESTIMATE_KB 262144u
 #define BAUD_MIN          9600u
 #define BAUD_MAX          4000000u

@@ -171,8 +171,8 @@ void fnm_store_close(struct fnm_store *store)
     store->fd = -1;
 }
 
-/* Size of the good record at offset with this sequence number or a later one, 0 when there is none.
- */
+/* Size of the good record at offset with this sequence number or a later one,
+ * 0 when there is none. */
 static size_t record_at(const uint8_t *map, uint64_t size, uint64_t offset, uint32_t sequence_min)
 {
     if (size - offset < FNM_RECORD_HEADER)

@@ -40,8 +40,8 @@ struct fnm_store {
     uint8_t buffer[FNM_RECORD_HEADER + FNM_RECORD_MAX + FNM_RECORD_ALIGN];
 };
 
-/* Called for each good record in order, with the place of its payload; false stops with an error.
- */
+/* Called for each good record in order, with the place of its payload;
+ * false stops with an error. */
 typedef bool fnm_store_replay(void *context, uint16_t type, uint64_t offset, const uint8_t *payload,
                               size_t size);
 

@@ -6,9 +6,10 @@
  * from a wrong one.
  *
  *   operator key = CMAC(master, OFD INN (12, spaces right) || FN number (16))
- *   FPO (1078)   = CMAC(operator key, FN number 16 || FD number u32 LE || reception time u32 LE ||
- * answer code u8) FPP          = first 8 bytes of CMAC(operator key, the confirmation's STLV: 07
- * 00, length, TLVs, 1078 included)
+ *   FPO (1078)   = CMAC(operator key, FN number 16 || FD number u32 LE ||
+ *                       reception time u32 LE || answer code u8)
+ *   FPP          = first 8 bytes of CMAC(operator key, the confirmation's STLV:
+ *                       07 00, length, TLVs, 1078 included)
  *
  * CMAC is AES-128-CMAC (RFC 4493). The container body of a confirmation is STLV || FPP. The answer
  * code is 1022 inside 1068 when that is present, else 0; a confirmation of FFD 1.1/1.2 has 1206

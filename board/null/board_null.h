@@ -14,8 +14,8 @@
  *     for (;;) {
  *         struct moment now = {.mono = milliseconds_since_reset(), .calendar = real_time_clock()};
  *         uint32_t sleep_ms = firmware_step(&firmware, &now);
- *         feed the watchdog; sleep until an interrupt queued a byte, made room for one, or sleep_ms
- * are over
+ *         feed the watchdog; sleep until an interrupt queued a byte, made room for one, or
+ *         sleep_ms are over
  *     }
  */
 #ifndef BOARD_NULL_BOARD_NULL_H

@@ -5,8 +5,8 @@
 
 #include "board/printer/slip_file.h"
 
-/* Writes a PNG under another name, then renames it. QR codes are drawn at their true module size.
- */
+/* Writes a PNG under another name, then renames it. QR codes are drawn at their
+ * true module size. */
 bool slip_draw_png(const struct slip *slip, const char *path);
 
 #endif

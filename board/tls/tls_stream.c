@@ -6,9 +6,9 @@
 #include <mbedtls/error.h>
 #include <mbedtls/net_sockets.h>
 
-#define DAY_S         86400u
-#define CLOCK_SLACK_S (26u * 3600u) /* the register's clock is local time, and may be set by hand  \
-                                     */
+#define DAY_S 86400u
+/* The register's clock is local time, and may be set by hand. */
+#define CLOCK_SLACK_S  (26u * 3600u)
 #define DETAIL_LOW_MAX 0xFFFFu
 
 static const int ciphersuites[] = {MBEDTLS_TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256,
@@ -54,8 +54,8 @@ static uint64_t seconds_of(const mbedtls_x509_time *time)
     return (uint64_t)(days * (int64_t)DAY_S + time->hour * 3600 + time->min * 60 + time->sec);
 }
 
-/* mbedTLS compares with the operating system's clock; a board's time comes through io.time instead.
- */
+/* mbedTLS compares with the operating system's clock; a board's time comes
+ * through io.time instead. */
 static int judge_dates(void *context, mbedtls_x509_crt *certificate, int depth, uint32_t *flags)
 {
     const struct tls_stream *stream = context;

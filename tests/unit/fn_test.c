@@ -184,10 +184,9 @@ static void assert_tags(uint32_t number, uint16_t form, const uint16_t *expected
         assert_tags(number, form, expected_, sizeof expected_ / sizeof expected_[0]);              \
     } while (0)
 
-static void test_life_105(void **state)
+static void life_105_shift(void)
 {
-    (void)state;
-    uint8_t data[64], stlv[1024];
+    uint8_t stlv[1024];
     rig_register(&rig, FFD_1_05);
     assert_int_equal(get_u32le(rig.answer), 1);
     ASSERT_TAGS(1, FORM_REGISTRATION, 1041, 1037, 1018, 1040, 1012, 1077, 1056, 1002, 1001, 1109,
@@ -240,12 +239,16 @@ static void test_life_105(void **state)
     assert_int_equal(in_shift, 6);
     assert_true(tlv_find_u32(stlv + 4, size - 4, TAG_SHIFT_RECEIPTS, &in_shift));
     assert_int_equal(in_shift, 3);
+}
 
-    /* Change of registration: excise now allowed. */
+/* Excise now allowed. */
+static void life_105_change_of_registration(void)
+{
+    uint8_t data[64];
     assert_int_equal(rig_byte(&rig, FN_REGISTRATION_BEGIN, 2), FN_OK);
     assert_int_equal(rig_status(&rig).document, FN_DOCUMENT_CHANGE);
     assert_int_equal(rig_command(&rig, FN_DATA, "\xB7\x04\x01\x00\x01", 5), FN_OK);
-    size = rig_form_03(data, rig.clock, 0x20);
+    size_t size = rig_form_03(data, rig.clock, 0x20);
     assert_int_equal(rig_command(&rig, FN_REGISTRATION_FORM, data, size), FN_BAD_COMMAND);
     data[size] = 1;
     assert_int_equal(rig_command(&rig, FN_REGISTRATION_FORM, data, size + 1), FN_BAD_VALUE);
@@ -255,8 +258,12 @@ static void test_life_105(void **state)
                 1109, 1110, 1108, 1062, 1101, 1207);
     assert_int_equal(rig_bare(&rig, FN_VALID_UNTIL), FN_OK);
     assert_memory_equal(rig.answer, "\x1B\x08\x1B\x0A\x02", 5); /* 2026-07-13 + 410 days */
+}
 
-    /* Closing: everything must be confirmed first. */
+/* Everything must be confirmed first. */
+static void life_105_closing(void)
+{
+    uint8_t data[64];
     assert_int_equal(rig_bare(&rig, FN_CLOSE_BEGIN), FN_BAD_VALUE);
     rig_deliver_all(&rig);
     assert_int_equal(rig_bare(&rig, FN_CLOSE_BEGIN), FN_OK);
@@ -274,6 +281,14 @@ static void test_life_105(void **state)
     assert_int_equal(fnm_phase(rig.fn), FN_PHASE_ARCHIVE);
     assert_int_equal(rig_bare(&rig, FN_OFD_STATUS), FN_BAD_STATE);
     assert_int_equal(rig_number(&rig, FN_FIND_DOCUMENT, 9), FN_OK);
+}
+
+static void test_life_105(void **state)
+{
+    (void)state;
+    life_105_shift();
+    life_105_change_of_registration();
+    life_105_closing();
 
     /* The debug reset. */
     assert_int_equal(rig_byte(&rig, FN_DEBUG_RESET, 21), FN_BAD_VALUE);

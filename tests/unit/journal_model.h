@@ -54,8 +54,8 @@ static inline uint32_t model_mix(uint32_t a, uint32_t b)
     return (uint32_t)(x >> 32);
 }
 
-/* Records 2k and 2k + 1 share a key: INTENT and DONE of one job; every seventh record has no key.
- */
+/* Records 2k and 2k + 1 share a key: INTENT and DONE of one job;
+ * every seventh record has no key. */
 static inline void model_key(uint32_t job, uint8_t key[KEY_SIZE])
 {
     for (uint32_t i = 0; i < 4; i++) {

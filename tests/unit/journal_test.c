@@ -1,5 +1,5 @@
-/* The journal in ordinary life: append, mount, replay, the ring, lookup and its cost, wear, limits.
- */
+/* The journal in ordinary life: append, mount, replay, the ring, lookup and its cost,
+ * wear, limits. */
 #include "tests/unit/journal_model.h"
 
 struct geometry {

@@ -17,6 +17,7 @@
 
 #include "tools/kkt/board_note.h"
 #include "tools/kkt/cli.h"
+#include "tools/kkt/json_input.h"
 
 struct world {
     char folder[32], queue[64], note[80], file[64], uri[40];
@@ -114,6 +115,16 @@ static void wrong_usage_is_2(void **state)
     assert_non_null(strstr(world->err, "DEVICE_URI"));
     unsetenv("KKT_DEVICE");
     assert_int_equal(run(world, "status", NULL), CLI_USAGE);
+}
+
+/* Such a file was freed twice. */
+static void too_large_a_file_is_refused(void **state)
+{
+    struct world *world = *state;
+    write_file(world, "{}");
+    assert_int_equal(truncate(world->file, 4 * (off_t)JSON_INPUT_SIZE_MAX), 0);
+    assert_int_equal(run(world, "--check", "task", world->file, NULL), CLI_USAGE);
+    assert_non_null(strstr(world->err, "larger than"));
 }
 
 static void nobody_there_is_3(void **state)
@@ -219,6 +230,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(wrong_usage_is_2, make_world, end_world),
+        cmocka_unit_test_setup_teardown(too_large_a_file_is_refused, make_world, end_world),
         cmocka_unit_test_setup_teardown(nobody_there_is_3, make_world, end_world),
         cmocka_unit_test_setup_teardown(a_known_board_may_be_away, make_world, end_world),
         cmocka_unit_test_setup_teardown(a_refused_request_stores_nothing, make_world, end_world),

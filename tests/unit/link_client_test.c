@@ -194,8 +194,8 @@ static void try_damage(struct cable to_board, struct cable to_host, size_t body_
     link_client_request(&client, LINK_RECEIPT, job, size, TIMEOUT_MS, 120000);
     took_ms = run(&none_a, &none_b, 120000);
     assert_int_equal(client.state, LINK_CLIENT_ANSWERED);
-    /* A byte at the very end of the last answer may glue the next frame to it; a resend mends that.
-     */
+    /* A byte at the very end of the last answer may glue the next frame to it;
+     * a resend mends that. */
     assert_true(took_ms <= LINK_CLIENT_RESEND_FIRST_MS);
     assert_int_equal(board.executions, 2);
 }

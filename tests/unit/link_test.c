@@ -1,5 +1,5 @@
-/* The host link: frames both ways, every fault of a byte, messages in pieces, and the page LINK.md.
- */
+/* The host link: frames both ways, every fault of a byte, messages in pieces,
+ * and the page LINK.md. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -49,9 +49,7 @@ static uint32_t generation(struct fixture *fixture)
     return fixture->board->port_generation(fixture->board->context, BOARD_PORT_HOST);
 }
 
-/* --- host link
- * ---------------------------------------------------------------------------------------------------
- */
+/* ---- host link ---- */
 
 static void test_host_bytes_both_ways(void **state)
 {
@@ -156,9 +154,7 @@ static void test_link_drop_and_down(void **state)
     assert_int_equal(dial(posix_board_port(fixture->posix)), -1);
 }
 
-/* --- ctl
- * ---------------------------------------------------------------------------------------------------------
- */
+/* ---- ctl ---- */
 
 static void test_unknown_verbs_are_listed(void **state)
 {
@@ -288,8 +284,7 @@ static void test_stats_count_flash(void **state)
     assert_non_null(strstr(fixture->text, "flash_erases"));
 }
 
-/* --- clock, drawer, FN, printer
- * ---------------------------------------------------------------------------------- */
+/* ---- clock, drawer, FN, printer ---- */
 
 static void assert_near(unix_s time, unix_s wanted)
 {
@@ -356,8 +351,8 @@ static void test_drawer(void **state)
     assert_false(board->drawer_is_open(board->context));
 }
 
-/* Sends 30h to the FN and waits up to half a second for a whole answer. True: it came and says 00.
- */
+/* Sends 30h to the FN and waits up to half a second for a whole answer. True:
+ * it came and says 00. */
 static bool fn_answers(struct fixture *fixture)
 {
     const struct board *board = fixture->board;
@@ -431,8 +426,7 @@ static void test_slip_comes_out(void **state)
     json_object_put(status);
 }
 
-/* --- identity, options
- * ------------------------------------------------------------------------------------------- */
+/* ---- identity, options ---- */
 
 static void test_identity_is_kept(void **state)
 {

@@ -124,69 +124,70 @@ static void test_prints_text_and_index(void **state)
 }
 
 /* Commands that this head does not do, each with data that would print when it were not skipped. */
+static const struct {
+    const char *bytes;
+    size_t size;
+} unknown_commands[] = {{"\x1b*\x21\x02\x00"
+                         "abcdef",
+                         11},
+                        {"\x1b*\x00\x03\x00"
+                         "abc",
+                         8},
+                        {"\x1d"
+                         "v0\x00\x02\x00\x03\x00"
+                         "abcdef",
+                         14},
+                        {"\x1d(L\x04\x00"
+                         "abcd",
+                         9},
+                        {"\x1dkA\x03"
+                         "abc",
+                         7},
+                        {"\x1dk\x04"
+                         "abc\0",
+                         7},
+                        {"\x1d"
+                         "8L\x03\x00\x00\x00"
+                         "abc",
+                         10},
+                        {"\x1c(A\x02\x00"
+                         "ab",
+                         7},
+                        {"\x1b"
+                         "D\x08\x10\x00",
+                         5},
+                        {"\x1bWabcdefgh", 10},
+                        {"\x1d*\x01\x01"
+                         "abcdefgh",
+                         12},
+                        {"\x1b"
+                         "3a",
+                         3},
+                        {"\x1d"
+                         "ha",
+                         3},
+                        {"\x1b"
+                         "c3a",
+                         4},
+                        {"\x1bpabc", 5},
+                        {"\x1d$ab", 4},
+                        {"\x1dPab", 4},
+                        {"\x1b"
+                         "2",
+                         2},
+                        {"\x1b\x7f", 2},
+                        {"\x1d(k\x00\x00", 5},
+                        {"\x1dV\x00\x1dV\x31", 6}};
+
 static void test_unknown_commands_are_skipped(void **state)
 {
     (void)state;
-    static const struct {
-        const char *bytes;
-        size_t size;
-    } commands[] = {{"\x1b*\x21\x02\x00"
-                     "abcdef",
-                     11},
-                    {"\x1b*\x00\x03\x00"
-                     "abc",
-                     8},
-                    {"\x1d"
-                     "v0\x00\x02\x00\x03\x00"
-                     "abcdef",
-                     14},
-                    {"\x1d(L\x04\x00"
-                     "abcd",
-                     9},
-                    {"\x1dkA\x03"
-                     "abc",
-                     7},
-                    {"\x1dk\x04"
-                     "abc\0",
-                     7},
-                    {"\x1d"
-                     "8L\x03\x00\x00\x00"
-                     "abc",
-                     10},
-                    {"\x1c(A\x02\x00"
-                     "ab",
-                     7},
-                    {"\x1b"
-                     "D\x08\x10\x00",
-                     5},
-                    {"\x1bWabcdefgh", 10},
-                    {"\x1d*\x01\x01"
-                     "abcdefgh",
-                     12},
-                    {"\x1b"
-                     "3a",
-                     3},
-                    {"\x1d"
-                     "ha",
-                     3},
-                    {"\x1b"
-                     "c3a",
-                     4},
-                    {"\x1bpabc", 5},
-                    {"\x1d$ab", 4},
-                    {"\x1dPab", 4},
-                    {"\x1b"
-                     "2",
-                     2},
-                    {"\x1b\x7f", 2},
-                    {"\x1d(k\x00\x00", 5},
-                    {"\x1dV\x00\x1dV\x31", 6}};
     char name[32], text[256];
     struct print_head *head = open_head(48, 0, false);
-    for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++) {
+    for (size_t i = 0; i < sizeof unknown_commands / sizeof unknown_commands[0]; i++) {
         /* Byte by byte, so that every command is met incomplete. */
-        for (size_t k = 0; k < commands[i].size; k++)
-            assert_int_equal(feed(head, commands[i].bytes + k, 1), 1);
+        for (size_t k = 0; k < unknown_commands[i].size; k++)
+            assert_int_equal(feed(head, unknown_commands[i].bytes + k, 1), 1);
         feed_text(head, "x\n\x1bi");
         print_head_wait_pictures(head);
         snprintf(name, sizeof name, "%06zu.txt", i + 1);

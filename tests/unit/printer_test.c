@@ -447,8 +447,8 @@ static void test_slow_head_and_port(void **state)
     world_close(world);
 }
 
-/* A whole buffer of a slow head is never filled, so paper out is told while it has much to print.
- */
+/* A whole buffer of a slow head is never filled, so paper out is told while it has
+ * much to print. */
 static void test_state_is_known_while_the_head_is_busy(void **state)
 {
     (void)state;

@@ -92,8 +92,8 @@ static void forget_keys(struct fake_board *board)
         memset(board->jobs[i].key, 0xEE, KEY_SIZE);
 }
 
-/* The driver dies anywhere, and the queue is taken to another board: no job may be punched on both.
- */
+/* The driver dies anywhere, and the queue is taken to another board:
+ * no job may be punched on both. */
 static void death_and_another_board_execute_once(void **state)
 {
     struct world *world = *state;

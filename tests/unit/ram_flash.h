@@ -40,8 +40,7 @@ enum ram_fault {
     RAM_FAULT_SILENT,      /* says done, does nothing */
     RAM_FAULT_ERROR,       /* says error, does nothing */
     RAM_FAULT_ERROR_DONE,  /* says error, has done it */
-    RAM_FAULT_MISDIRECTED, /* a program: one address bit is wrong (done only where the rules allow)
-                            */
+    RAM_FAULT_MISDIRECTED, /* a program: one address bit wrong, where the rules allow */
     RAM_FAULTS
 };
 

@@ -41,8 +41,8 @@ static void test_a_sale(void **state)
     expect_good(&any);
 }
 
-/* Receipt D as its register sent it: without what the fiscal module forms, but with 1054 and 1020.
- */
+/* Receipt D as its register sent it: without what the fiscal module forms,
+ * but with 1054 and 1020. */
 static void test_receipt_of_a_real_register(void **state)
 {
     uint8_t bytes[512];

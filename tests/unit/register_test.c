@@ -235,8 +235,7 @@ static void test_auto_open(void **state)
     world_destroy(&world);
 }
 
-/* ---- Power cuts --------------------------------------------------------------------------------
- */
+/* ---- Power cuts ---- */
 
 static uint8_t saved_flash[WORLD_FLASH];
 static char saved_store[160];

@@ -1,5 +1,5 @@
-/* The shop's day: every file is good for both document formats, and the day adds up to the kopeck.
- */
+/* The shop's day: every file is good for both document formats,
+ * and the day adds up to the kopeck. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -12,8 +12,8 @@ int wire_text_read(const char *input, size_t input_size, uint8_t **bytes, size_t
                    kkt_error *error);
 /* Upper-case pairs without separators; free it. NULL when memory is out. */
 char *wire_hex(const uint8_t *bytes, size_t size);
-/* Pairs of digits, whitespace allowed. False when it is anything else. *bytes (free it) and *size.
- */
+/* Pairs of digits, whitespace allowed. False when it is anything else.
+ * *bytes (free it) and *size. */
 int wire_hex_parse(const char *text, uint8_t **bytes, size_t *size);
 
 #endif

@@ -1,5 +1,5 @@
-/* The test operator as a process: listeners, connections and the control socket in one poll loop.
- */
+/* The test operator as a process: listeners, connections and the control socket in
+ * one poll loop. */
 #ifndef TOOLS_OFD_OFD_SERVER_H
 #define TOOLS_OFD_OFD_SERVER_H
 
