@@ -19,9 +19,7 @@
 #define IDENTITY_FILE  "board.json"
 #define BUSY_TURNS_MAX 32u /* then the sockets are looked at even when firmware wants to go on */
 
-/* --- struct board
- * ------------------------------------------------------------------------------------------------
- */
+/* ---- struct board ---- */
 
 static int flash_read(void *context, uint32_t address, void *data, size_t size)
 {
@@ -182,9 +180,7 @@ static void fill_interface(struct posix_board *posix)
     };
 }
 
-/* --- identity
- * ----------------------------------------------------------------------------------------------------
- */
+/* ---- identity ---- */
 
 static bool serial_is_right(const char *serial)
 {
@@ -268,8 +264,7 @@ static const char *identity_settle(struct posix_board *posix,
     return identity_save(posix) ? NULL : "board.json cannot be written";
 }
 
-/* --- open and close
- * ---------------------------------------------------------------------------------------------- */
+/* ---- open and close ---- */
 
 static bool open_fn(struct posix_board *posix, const struct posix_board_options *options,
                     char *error, size_t error_size)
@@ -487,9 +482,7 @@ bool posix_board_watch_signals(struct posix_board *posix)
     return posix->signal_fd >= 0;
 }
 
-/* --- the loop
- * ----------------------------------------------------------------------------------------------------
- */
+/* ---- the loop ---- */
 
 enum {
     AT_HOST,

@@ -27,9 +27,7 @@ static int open_state(const char *state)
     return dir_fd;
 }
 
-/* --- journal
- * -----------------------------------------------------------------------------------------------------
- */
+/* ---- journal ---- */
 
 static int copy_read(void *context, uint32_t address, void *data, size_t size)
 {
@@ -206,9 +204,7 @@ int posix_report_journal(const char *state, bool json, FILE *out)
     return result;
 }
 
-/* --- fiscal module
- * -----------------------------------------------------------------------------------------------
- */
+/* ---- fiscal module ---- */
 
 static void print_document(FILE *out, bool json, const struct fnm_document *document)
 {
@@ -269,9 +265,7 @@ int posix_report_fn(const char *state, bool json, FILE *out)
     return 0;
 }
 
-/* --- paper
- * -------------------------------------------------------------------------------------------------------
- */
+/* ---- paper ---- */
 
 static void print_slip(FILE *out, const char *line)
 {

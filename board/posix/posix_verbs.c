@@ -51,8 +51,7 @@ static int want_number(struct reply *reply, const struct verb *verb)
     return MISUNDERSTOOD;
 }
 
-/* --- paper, cover, printer
- * --------------------------------------------------------------------------------------- */
+/* ---- paper, cover, printer ---- */
 
 static int paper_set(struct posix_board *posix, const struct verb *verb, const char *argument,
                      struct reply *reply)
@@ -82,9 +81,7 @@ static int printer_set(struct posix_board *posix, const struct verb *verb, const
     return DONE;
 }
 
-/* --- drawer
- * ------------------------------------------------------------------------------------------------------
- */
+/* ---- drawer ---- */
 
 static int drawer_set_stuck(struct posix_board *posix, const struct verb *verb,
                             const char *argument, struct reply *reply)
@@ -119,8 +116,7 @@ static int drawer_status(struct posix_board *posix, const struct verb *verb, con
     return DONE;
 }
 
-/* --- network, host link
- * ------------------------------------------------------------------------------------------ */
+/* ---- network, host link ---- */
 
 static int net_set(struct posix_board *posix, const struct verb *verb, const char *argument,
                    struct reply *reply)
@@ -150,9 +146,7 @@ static int link_drop(struct posix_board *posix, const struct verb *verb, const c
     return FAILED;
 }
 
-/* --- fiscal module
- * -----------------------------------------------------------------------------------------------
- */
+/* ---- fiscal module ---- */
 
 static int fn_set_off(struct posix_board *posix, const struct verb *verb, const char *argument,
                       struct reply *reply)
@@ -184,9 +178,7 @@ static int fn_fault(struct posix_board *posix, const struct verb *verb, const ch
     return taken ? DONE : external_fn(reply);
 }
 
-/* --- power, clock
- * ------------------------------------------------------------------------------------------------
- */
+/* ---- power, clock ---- */
 
 static int power_cut(struct posix_board *posix, const struct verb *verb, const char *argument,
                      struct reply *reply)
@@ -242,8 +234,7 @@ static int clock_advance(struct posix_board *posix, const struct verb *verb, con
     return clock_answer(reply, result);
 }
 
-/* --- status and counters
- * ----------------------------------------------------------------------------------------- */
+/* ---- status and counters ---- */
 
 static const char *net_text(const struct posix_net *net)
 {
@@ -366,9 +357,7 @@ static int stats(struct posix_board *posix, const struct verb *verb, const char 
     return DONE;
 }
 
-/* --- the table
- * ---------------------------------------------------------------------------------------------------
- */
+/* ---- the table ---- */
 
 #define FACT(fact, value) ((unsigned)(fact)*2u + (value))
 
