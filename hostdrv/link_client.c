@@ -14,7 +14,7 @@ static bool is_job(uint8_t code)
 void link_client_init(struct link_client *client, uint16_t exchange_seed)
 {
     memset(client, 0, sizeof *client);
-    client->exchange = exchange_seed;
+    client->exchange = client->last_exchange = exchange_seed;
     link_client_reset(client);
 }
 
@@ -22,9 +22,7 @@ void link_client_reset(struct link_client *client)
 {
     link_decoder_init(&client->decoder);
     link_assembler_init(&client->assembler, client->answer, sizeof client->answer);
-    client->state = LINK_CLIENT_IDLE;
-    client->sending = false;
-    client->waits_to_resend = false;
+    link_client_abandon(client);
     client->wire[0] = 0;
     client->wire_size = 1;
     client->wire_sent = 0;
@@ -38,6 +36,17 @@ static void start_sending(struct link_client *client)
     client->requests_sent++;
 }
 
+static void begin(struct link_client *client, unsigned timeout_ms, uint64_t now_ms)
+{
+    client->state = LINK_CLIENT_WAITING;
+    client->deadline_ms = now_ms + timeout_ms;
+    client->resend_delay_ms = LINK_CLIENT_RESEND_FIRST_MS;
+    client->busy_delay_ms = LINK_CLIENT_BUSY_FIRST_MS;
+    client->waits_to_resend = false;
+    /* A half-assembled answer of the previous exchange must not take the buffer. */
+    link_assembler_init(&client->assembler, client->answer, sizeof client->answer);
+}
+
 void link_client_request(struct link_client *client, uint8_t code, const uint8_t *message,
                          size_t size, unsigned timeout_ms, uint64_t now_ms)
 {
@@ -47,14 +56,33 @@ void link_client_request(struct link_client *client, uint8_t code, const uint8_t
         memcpy(client->request, message, size);
     client->request_size = size;
     client->code = code;
-    client->exchange++;
-    client->state = LINK_CLIENT_WAITING;
-    client->deadline_ms = now_ms + timeout_ms;
-    client->resend_delay_ms = LINK_CLIENT_RESEND_FIRST_MS;
-    client->busy_delay_ms = LINK_CLIENT_BUSY_FIRST_MS;
-    /* A half-assembled answer of the previous exchange must not take the buffer. */
-    link_assembler_init(&client->assembler, client->answer, sizeof client->answer);
+    client->exchange = ++client->last_exchange;
+    client->repeated = false;
+    client->ahead.used = false;
+    begin(client, timeout_ms, now_ms);
     start_sending(client);
+}
+
+bool link_client_can_send_ahead(const struct link_client *client)
+{
+    return client->state == LINK_CLIENT_WAITING && is_job(client->code) && !client->sending &&
+           client->wire_sent == client->wire_size && !client->ahead.used;
+}
+
+void link_client_request_ahead(struct link_client *client, uint8_t code, const uint8_t *message,
+                               size_t size, unsigned timeout_ms)
+{
+    struct link_client_ahead *ahead = &client->ahead;
+    assert(link_client_can_send_ahead(client));
+    assert(is_job(code) && size >= LINK_JOB_HEADER_SIZE && size <= sizeof ahead->message);
+    memcpy(ahead->message, message, size);
+    ahead->size = size;
+    ahead->code = code;
+    ahead->exchange = ++client->last_exchange;
+    ahead->timeout_ms = timeout_ms;
+    ahead->used = ahead->unsent = true;
+    ahead->answered = ahead->busy = false;
+    client->requests_sent++;
 }
 
 void link_client_abandon(struct link_client *client)
@@ -62,6 +90,7 @@ void link_client_abandon(struct link_client *client)
     client->state = LINK_CLIENT_IDLE;
     client->sending = false;
     client->waits_to_resend = false;
+    client->ahead.used = false;
 }
 
 static void resend_after(struct link_client *client, unsigned delay_ms, uint64_t now_ms)
@@ -70,8 +99,23 @@ static void resend_after(struct link_client *client, unsigned delay_ms, uint64_t
     client->resend_at_ms = now_ms + delay_ms;
 }
 
+static void frame_ahead(struct link_client *client)
+{
+    struct link_client_ahead *ahead = &client->ahead;
+    size_t offset = 0;
+    client->wire_size =
+        link_message_frame(LINK_REQUEST, ahead->code, ahead->exchange, ahead->message, ahead->size,
+                           &offset, client->wire, sizeof client->wire);
+    client->wire_sent = 0;
+    assert(client->wire_size > 0 && offset == ahead->size);
+    ahead->unsent = false;
+}
+
 size_t link_client_output(struct link_client *client, const uint8_t **bytes)
 {
+    if (client->wire_sent == client->wire_size && !client->sending && client->ahead.used &&
+        client->ahead.unsent)
+        frame_ahead(client);
     if (client->wire_sent == client->wire_size && client->sending) {
         client->wire_size = link_message_frame(
             LINK_REQUEST, client->code, client->exchange, client->request, client->request_size,
@@ -109,19 +153,18 @@ static void take_event(struct link_client *client, const struct link_frame *fram
     client->event_count++;
 }
 
-/* A whole message of our exchange. False: it is no answer to this request after all. */
-static bool judge_answer(struct link_client *client)
+/* A whole message of the exchange that asked `request`. False: it is no answer to it after all. */
+static bool judge_answer(uint8_t code, const uint8_t *request, const uint8_t *bytes, size_t size,
+                         struct link_client_answer *answer)
 {
-    struct link_client_answer *answer = &client->result;
     memset(answer, 0, sizeof *answer);
-    if (!link_answer_get(client->answer, client->assembler.length, &answer->refusal, &answer->body,
-                         &answer->size))
+    if (!link_answer_get(bytes, size, &answer->refusal, &answer->body, &answer->size))
         return false;
-    if (!is_job(client->code))
+    if (!is_job(code))
         return true;
     if (answer->size >= KEY_SIZE) {
         /* Refusal and result both have the key first. */
-        if (memcmp(answer->body, client->request, KEY_SIZE) != 0)
+        if (memcmp(answer->body, request, KEY_SIZE) != 0)
             return false;
         answer->keyed = true;
         if (answer->refusal.code != ERROR_NONE) {
@@ -135,14 +178,29 @@ static bool judge_answer(struct link_client *client)
     return true;
 }
 
+static bool is_put_off(const struct link_client_answer *answer)
+{
+    return answer->refusal.code == ERROR_IN_PROGRESS || answer->refusal.code == ERROR_BUSY;
+}
+
+static void finish(struct link_client *client)
+{
+    client->result.repeated = client->repeated;
+    client->state = LINK_CLIENT_ANSWERED;
+    client->sending = false;
+    client->waits_to_resend = false;
+    client->answers_received++;
+}
+
 static void take_answer(struct link_client *client, uint64_t now_ms)
 {
-    if (!judge_answer(client)) {
+    if (!judge_answer(client->code, client->request, client->answer, client->assembler.length,
+                      &client->result)) {
         client->strays++;
         return;
     }
-    uint16_t code = client->result.refusal.code;
-    if (code == ERROR_IN_PROGRESS || code == ERROR_BUSY) {
+    if (is_put_off(&client->result)) {
+        client->repeated = true;
         /* Only ever sooner than silence would: a board that says BUSY unasked must not put the
          * request off for ever. */
         if (client->sending ||
@@ -154,10 +212,59 @@ static void take_answer(struct link_client *client, uint64_t now_ms)
             client->busy_delay_ms = LINK_CLIENT_BUSY_MAX_MS;
         return;
     }
-    client->state = LINK_CLIENT_ANSWERED;
-    client->sending = false;
-    client->waits_to_resend = false;
-    client->answers_received++;
+    finish(client);
+}
+
+/* The answer to the job ahead, kept until its turn. */
+static void take_ahead(struct link_client *client, const struct link_frame *frame)
+{
+    struct link_client_ahead *ahead = &client->ahead;
+    struct link_client_answer answer;
+    bool whole = frame->offset == 0 && frame->length == frame->total &&
+                 frame->length <= sizeof ahead->answer && frame->code == ahead->code;
+    if (ahead->answered || ahead->unsent || !whole ||
+        !judge_answer(ahead->code, ahead->message, frame->payload, frame->length, &answer)) {
+        client->strays++;
+        return;
+    }
+    if (is_put_off(&answer)) {
+        ahead->busy = true;
+        return;
+    }
+    memcpy(ahead->answer, frame->payload, frame->length);
+    ahead->answer_size = frame->length;
+    ahead->answered = true;
+}
+
+bool link_client_next(struct link_client *client, uint64_t now_ms)
+{
+    struct link_client_ahead *ahead = &client->ahead;
+    assert(client->state == LINK_CLIENT_ANSWERED);
+    if (!ahead->used)
+        return false;
+    memcpy(client->request, ahead->message, ahead->size);
+    client->request_size = ahead->size;
+    client->code = ahead->code;
+    client->exchange = ahead->exchange;
+    client->repeated = client->repeated || ahead->busy;
+    ahead->used = false;
+    begin(client, ahead->timeout_ms, now_ms);
+    if (ahead->answered) {
+        memcpy(client->answer, ahead->answer, ahead->answer_size);
+        bool good = judge_answer(client->code, client->request, client->answer, ahead->answer_size,
+                                 &client->result);
+        assert(good); /* it was judged when it came */
+        (void)good;
+        finish(client);
+    } else if (ahead->unsent) {
+        client->sending = true;
+        client->request_offset = 0;
+    } else if (ahead->busy) {
+        start_sending(client); /* the board is free now */
+    } else if (client->wire_sent == client->wire_size) {
+        link_client_sent(client, 0, now_ms); /* its bytes are gone: silence is counted from now */
+    }
+    return true;
 }
 
 static void take_frame(struct link_client *client, const struct link_frame *frame, uint64_t now_ms)
@@ -166,6 +273,11 @@ static void take_frame(struct link_client *client, const struct link_frame *fram
         /* Events are single frames, so one between two fragments of an answer does no harm. */
         if (frame->offset == 0 && frame->length == frame->total)
             take_event(client, frame);
+        return;
+    }
+    if (frame->kind == LINK_ANSWER && client->ahead.used &&
+        frame->exchange == client->ahead.exchange) {
+        take_ahead(client, frame);
         return;
     }
     if (frame->kind != LINK_ANSWER || client->state != LINK_CLIENT_WAITING ||
@@ -199,6 +311,7 @@ enum link_client_state link_client_tick(struct link_client *client, uint64_t now
         link_client_abandon(client);
         client->state = LINK_CLIENT_TIMED_OUT;
     } else if (client->waits_to_resend && now_ms >= client->resend_at_ms) {
+        client->repeated = true;
         start_sending(client);
     }
     return client->state;

@@ -1,5 +1,5 @@
-/* The asking end of the host link: one request at a time, its one answer, and the events between.
- * No I/O and no clock: bytes and time come in, bytes go out.
+/* The asking end of the host link: one request and its one answer, a second job sent ahead behind
+ * it, and the events between. No I/O and no clock: bytes and time come in, bytes go out.
  *
  *            link_client_request                answer of this exchange
  *     IDLE -----------------------> WAITING ------------------------------> ANSWERED
@@ -9,16 +9,26 @@
  *      |                             '-- timeout_ms over --> TIMED_OUT
  *   (ANSWERED and TIMED_OUT may go straight to WAITING by the next link_client_request)
  *
+ * While a job WAITS and all its bytes are gone, one more job may be sent ahead. The board keeps it
+ * and takes it next:
+ *
+ *     link_client_request_ahead        link_client_next, once the first is ANSWERED
+ *     ------------------------> AHEAD --------------------------------------------> WAITING
+ *                                 '-- its answer came first: kept until then -----> ANSWERED
+ *
  * Sending again is safe for every message: queries change nothing, jobs are executed once per key
  * by the board.
  *
  * Always true:
- * 1. Only an answer with the exchange number and code of the request under way is delivered; a
- * job's also needs the job's key. Everything else, above all a late answer to an earlier request,
- * is dropped.
+ * 1. Only an answer with the exchange number and code of a request under way is delivered; a job's
+ *    also needs the job's key. Everything else, above all a late answer to an earlier request, is
+ *    dropped.
  * 2. A request ends as ANSWERED or TIMED_OUT at most timeout_ms after it began, whatever bytes
- * arrive.
+ *    arrive. What was sent ahead begins with link_client_next: the board does not work on it
+ *    before.
  * 3. IN_PROGRESS and BUSY are no answers: the client keeps asking until the time is over.
+ * 4. What was sent ahead is never repeated while it is ahead. When the first request ends in any
+ *    way but link_client_next, it is forgotten with it.
  */
 #ifndef HOSTDRV_LINK_CLIENT_H
 #define HOSTDRV_LINK_CLIENT_H
@@ -46,10 +56,24 @@ struct link_client_event {
 
 struct link_client_answer {
     struct refusal refusal; /* code 0: accepted */
-    bool keyed; /* job: the answer carries the job's key; a refusal without it proves nothing */
+    bool keyed;    /* job: the answer carries the job's key; a refusal without it proves nothing */
+    bool repeated; /* the board may hold more of this request than was answered: it, or the one it
+                      was sent ahead behind, went out twice or was told BUSY or IN_PROGRESS */
     const uint8_t *body; /* after the code, or after the refusal and its key; inside the client,
                             until the next request */
     size_t size;
+};
+
+/* The job behind the one under way. Its answer is one frame. */
+struct link_client_ahead {
+    bool used, unsent;
+    bool answered, busy;
+    uint8_t code;
+    uint16_t exchange;
+    unsigned timeout_ms;
+    size_t size, answer_size;
+    uint8_t message[LINK_FRAGMENT_MAX];
+    uint8_t answer[LINK_FRAGMENT_MAX];
 };
 
 struct link_client {
@@ -63,9 +87,12 @@ struct link_client {
     size_t wire_size, wire_sent;
     enum link_client_state state;
     uint8_t code;
-    uint16_t exchange;
-    bool sending; /* fragments of the request are left */
+    uint16_t exchange;      /* of the request under way */
+    uint16_t last_exchange; /* ever given out */
+    bool sending;           /* fragments of the request are left */
     bool waits_to_resend;
+    bool repeated;
+    struct link_client_ahead ahead;
     uint64_t deadline_ms, resend_at_ms;
     unsigned resend_delay_ms, busy_delay_ms;
     struct link_client_answer result;
@@ -85,7 +112,16 @@ void link_client_reset(struct link_client *client);
  * its key. */
 void link_client_request(struct link_client *client, uint8_t code, const uint8_t *message,
                          size_t size, unsigned timeout_ms, uint64_t now_ms);
-/* Gives up the request under way; its answer will be a stray. */
+/* True when a job waits for its answer, all its bytes are gone, and nothing is ahead yet. */
+bool link_client_can_send_ahead(const struct link_client *client);
+/* Sends one more job (size at most LINK_FRAGMENT_MAX, so that the board can keep it) behind the one
+ * that waits. Only when link_client_can_send_ahead. */
+void link_client_request_ahead(struct link_client *client, uint8_t code, const uint8_t *message,
+                               size_t size, unsigned timeout_ms);
+/* In state ANSWERED: the job sent ahead becomes the request under way, WAITING or at once ANSWERED.
+ * False: nothing was ahead. */
+bool link_client_next(struct link_client *client, uint64_t now_ms);
+/* Gives up what is under way and what is ahead; their answers will be strays. */
 void link_client_abandon(struct link_client *client);
 
 /* Bytes that want to go out; 0: none. */

@@ -106,9 +106,15 @@ static int store_job(struct queue_store *store, const kkt_submission *job, int64
     bool same = row.entry.result.job == job->job && size == job->size &&
                 (size == 0 || memcmp(body, job->body, size) == 0);
     free(body);
-    if (!same)
-        return fault_set(error, ERROR_KEY_CONFLICT, NULL);
     enum kkt_job_state state = row.entry.result.state;
+    if (!same && state == KKT_JOB_STORED && row.sent_to[0] != '\0')
+        return fault_field(error, ERROR_KEY_CONFLICT, "key",
+                           "this key belongs to another job, which was sent to board %s and is not "
+                           "finished",
+                           row.sent_to);
+    if (!same)
+        return fault_field(error, ERROR_KEY_CONFLICT, "key",
+                           "this key was already used for another job");
     if (state != KKT_JOB_REFUSED && state != KKT_JOB_CANCELLED)
         return KKT_OK;
     *changed = true;
@@ -299,18 +305,24 @@ static uint64_t deadline_of(unsigned timeout_ms)
     return timeout_ms == 0 ? UINT64_MAX : host_clock_ms() + timeout_ms;
 }
 
+static int tell_worker(kkt_queue *queue, const kkt *device, kkt_error *error)
+{
+    return worker_connected(&queue->worker, &device->identity,
+                            device->transport->operations->faithful, error);
+}
+
 /* Connected, and the worker knows to whom. attempts_max as in device_connect. */
 static int connect_worker(kkt_queue *queue, kkt *device, uint64_t deadline_ms,
                           unsigned attempts_max, kkt_error *error)
 {
     int result = device_connect(device, deadline_ms, attempts_max, error);
-    return result == KKT_OK ? worker_connected(&queue->worker, &device->identity, error) : result;
+    return result == KKT_OK ? tell_worker(queue, device, error) : result;
 }
 
 static int identify_worker(kkt_queue *queue, kkt *device, kkt_error *error)
 {
     int result = device_identify(device, device->connect_timeout_ms, error);
-    return result == KKT_OK ? worker_connected(&queue->worker, &device->identity, error) : result;
+    return result == KKT_OK ? tell_worker(queue, device, error) : result;
 }
 
 /* Time is over with a job under way: it stays stored, and its late answer will fit nothing. */
@@ -392,7 +404,7 @@ static int work_off(kkt_queue *queue, kkt *device, const kkt_key *target, uint64
     int result = KKT_OK;
     worker_init(worker, &queue->store, &device->client, device->answer_timeout_ms, target);
     if (device->transport != NULL)
-        result = worker_connected(worker, &device->identity, error);
+        result = tell_worker(queue, device, error);
     for (;;) {
         if (device->transport == NULL && (result == KKT_OK || result == ERROR_LINK_LOST)) {
             worker_disconnected(worker);

@@ -61,7 +61,7 @@ static void tcp_close(struct transport *transport)
 }
 
 static const struct transport_operations tcp_operations = {
-    .read = tcp_read, .write = tcp_write, .wait = tcp_wait, .close = tcp_close};
+    .read = tcp_read, .write = tcp_write, .wait = tcp_wait, .close = tcp_close, .faithful = true};
 
 /* 0 or an errno. */
 static int finish_connect(int handle, uint64_t deadline_ms)

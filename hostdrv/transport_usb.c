@@ -171,7 +171,7 @@ static void usb_close(struct transport *transport)
 }
 
 static const struct transport_operations usb_operations = {
-    .read = usb_read, .write = usb_write, .wait = usb_wait, .close = usb_close};
+    .read = usb_read, .write = usb_write, .wait = usb_wait, .close = usb_close, .faithful = true};
 
 static int usb_code(int result)
 {

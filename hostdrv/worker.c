@@ -6,6 +6,8 @@
 
 #include "hostdrv/fault.h"
 #include "hostdrv/result.h"
+#include "proto/tags.h"
+#include "proto/tlv.h"
 
 void worker_init(struct worker *worker, struct queue_store *store, struct link_client *client,
                  unsigned answer_timeout_ms, const kkt_key *target)
@@ -21,8 +23,11 @@ void worker_init(struct worker *worker, struct queue_store *store, struct link_c
     worker->pause_ms = WORKER_RETRY_FIRST_MS;
 }
 
-int worker_connected(struct worker *worker, const kkt_identity *identity, kkt_error *error)
+int worker_connected(struct worker *worker, const kkt_identity *identity, bool faithful,
+                     kkt_error *error)
 {
+    worker->faithful = faithful;
+    worker->settled = false;
     worker->identity = *identity;
     worker->device_tag = link_device_tag(identity->serial);
     for (unsigned i = 0; i < worker->pending_count; i++) {
@@ -37,6 +42,8 @@ int worker_connected(struct worker *worker, const kkt_identity *identity, kkt_er
 
 void worker_disconnected(struct worker *worker)
 {
+    worker->has_ahead = false;
+    worker->settled = false;
     if (worker->state == WORKER_ASKING)
         worker->state = WORKER_CHOOSING;
 }
@@ -102,20 +109,93 @@ static bool is_target(const struct worker *worker, const kkt_key *key)
     return worker->has_target && memcmp(worker->target.bytes, key->bytes, sizeof key->bytes) == 0;
 }
 
-static enum worker_status send_job(struct worker *worker, uint64_t now_ms)
+/* The body lies in place behind the header already. */
+static size_t complete_message(struct worker *worker, const struct queue_row *row)
 {
     struct byte_writer writer;
     struct link_job job = {.device_tag = worker->device_tag};
-    memcpy(job.key, worker->job.entry.result.key.bytes, sizeof job.key);
-    /* The body lies in place behind the header already. */
+    memcpy(job.key, row->entry.result.key.bytes, sizeof job.key);
     byte_writer_init(&writer, worker->message, LINK_JOB_HEADER_SIZE);
     link_job_put(&writer, &job);
     assert(writer.length == LINK_JOB_HEADER_SIZE);
+    return LINK_JOB_HEADER_SIZE + row->entry.size;
+}
+
+static bool is_foreign(const struct worker *worker, const struct queue_row *row)
+{
+    return row->sent_to[0] != '\0' && strcmp(row->sent_to, worker->identity.serial) != 0;
+}
+
+static bool is_short_receipt(const struct queue_row *row)
+{
+    return row->entry.result.job == KKT_JOB_RECEIPT &&
+           row->entry.size <= LINK_FRAGMENT_MAX - LINK_JOB_HEADER_SIZE;
+}
+
+/* Of the message just read. */
+static bool wants_paper(const struct worker *worker, const struct queue_row *row)
+{
+    uint8_t electronic;
+    return !tlv_find_u8(worker->message + LINK_JOB_HEADER_SIZE, row->entry.size, TAG_ELECTRONICALLY,
+                        &electronic) ||
+           electronic == 0;
+}
+
+static void forget_ahead(struct worker *worker)
+{
+    link_client_abandon(worker->client);
+    worker->has_ahead = false;
+    worker->settled = false;
+}
+
+static enum worker_status send_job(struct worker *worker, uint64_t now_ms)
+{
+    size_t size = complete_message(worker, &worker->job);
+    worker->alone = !worker->settled || !worker->faithful || !is_short_receipt(&worker->job) ||
+                    is_target(worker, &worker->job.entry.result.key);
+    worker->prints = wants_paper(worker, &worker->job);
     link_client_request(worker->client, (uint8_t)worker->job.entry.result.job, worker->message,
-                        LINK_JOB_HEADER_SIZE + worker->job.entry.size, worker->answer_timeout_ms,
-                        now_ms);
+                        size, worker->answer_timeout_ms, now_ms);
     worker->state = WORKER_ASKING;
     return WORKER_SENDING;
+}
+
+/* Sends one more receipt behind the job under way, if there is one that may. A queue file that
+ * fails now is told when the job under way is finished. */
+static bool send_ahead(struct worker *worker, kkt_error *error)
+{
+    struct queue_row *row = &worker->ahead;
+    worker->alone = true; /* one try, whatever comes of it */
+    if (queue_store_next(worker->store, worker->job.entry.id, row,
+                         worker->message + LINK_JOB_HEADER_SIZE, error) != KKT_OK)
+        return false;
+    bool prints = wants_paper(worker, row);
+    if (is_foreign(worker, row) || !is_short_receipt(row) || (worker->prints && !prints))
+        return false;
+    bool marked;
+    if (queue_store_mark(worker->store, row->entry.id, worker->identity.serial, &marked, error) !=
+            KKT_OK ||
+        !marked)
+        return false;
+    queue_store_step(worker->store, QUEUE_STEP_MARKED);
+    link_client_request_ahead(worker->client, LINK_RECEIPT, worker->message,
+                              complete_message(worker, row), worker->answer_timeout_ms);
+    worker->prints = prints; /* of the newest one sent, from now on */
+    worker->has_ahead = true;
+    return true;
+}
+
+/* The job sent ahead is now the one under way. */
+static enum worker_status go_on_with_ahead(struct worker *worker, uint64_t now_ms)
+{
+    bool was_ahead = link_client_next(worker->client, now_ms);
+    assert(was_ahead);
+    (void)was_ahead;
+    worker->job = worker->ahead;
+    worker->has_ahead = false;
+    worker->alone = !worker->settled || is_target(worker, &worker->job.entry.result.key);
+    worker->state = WORKER_ASKING;
+    return WORKER_SENDING; /* its answer may be there, or its bytes still to go */
 }
 
 static enum worker_status choose(struct worker *worker, uint64_t now_ms, kkt_error *error)
@@ -130,9 +210,7 @@ static enum worker_status choose(struct worker *worker, uint64_t now_ms, kkt_err
         if (result != KKT_OK)
             return failed(worker, error);
         const struct queue_row *job = &worker->job;
-        bool foreign =
-            job->sent_to[0] != '\0' && strcmp(job->sent_to, worker->identity.serial) != 0;
-        if (foreign) {
+        if (is_foreign(worker, job)) {
             snprintf(worker->foreign_board, sizeof worker->foreign_board, "%s", job->sent_to);
             worker->cursor = job->entry.id;
             if (!is_target(worker, &job->entry.result.key))
@@ -171,11 +249,13 @@ static enum worker_status finish_job(struct worker *worker, const kkt_result *re
     worker->cursor = worker->job.entry.id;
     worker->state = WORKER_CHOOSING;
     worker->pause_ms = WORKER_RETRY_FIRST_MS;
-    if (pending->wants_identity)
+    if (pending->wants_identity) {
+        forget_ahead(worker);
         return WORKER_IDENTIFY;
+    }
     if (is_target(worker, &worker->job.entry.result.key))
         return worker_settle(worker, error) == KKT_OK ? WORKER_TARGET : WORKER_FAILED;
-    return choose(worker, now_ms, error);
+    return worker->has_ahead ? go_on_with_ahead(worker, now_ms) : choose(worker, now_ms, error);
 }
 
 static enum worker_status take_answer(struct worker *worker, uint64_t now_ms, kkt_error *error)
@@ -192,9 +272,11 @@ static enum worker_status take_answer(struct worker *worker, uint64_t now_ms, kk
         (void)good;
         result_from_link(&link, &worker->identity, &result);
         result.job = job->job;
+        worker->settled = !answer->repeated && (result.flags & LINK_RESULT_REPLAYED) == 0;
         return finish_job(worker, &result, now_ms, error);
     }
     if (code >= ERROR_OUTCOME_UNKNOWN || code == ERROR_LINK_BUSY) {
+        forget_ahead(worker);
         worker->unknown_code = code;
         worker->state = WORKER_PAUSING;
         worker->pause_until_ms = now_ms + worker->pause_ms;
@@ -206,10 +288,12 @@ static enum worker_status take_answer(struct worker *worker, uint64_t now_ms, kk
     /* Without the job's key it proves nothing about the job; the other two are about the board, not
      * the job. */
     if (!answer->keyed || code == ERROR_VERSION_UNSUPPORTED || code == ERROR_OTHER_DEVICE) {
+        forget_ahead(worker);
         worker->state = WORKER_CHOOSING;
         fault_refusal(error, &answer->refusal);
         return failed(worker, error);
     }
+    worker->settled = false;
     result_from_refusal(job->key.bytes, job->job, &answer->refusal, &worker->identity, &result);
     return finish_job(worker, &result, now_ms, error);
 }
@@ -236,8 +320,13 @@ enum worker_status worker_step(struct worker *worker, uint64_t now_ms, kkt_error
                 return WORKER_FAILED;
             return take_answer(worker, now_ms, error);
         case LINK_CLIENT_WAITING:
+            if (!worker->alone && link_client_can_send_ahead(worker->client) &&
+                send_ahead(worker, error))
+                return WORKER_SENDING;
             break;
         default:
+            worker->has_ahead = false;
+            worker->settled = false;
             worker->state = WORKER_CHOOSING;
             return WORKER_SILENT;
         }
