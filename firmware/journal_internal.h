@@ -11,6 +11,8 @@
 
 #include "firmware/journal.h"
 
+#include <assert.h>
+
 #define RECORD_TYPE_MAX 14u
 #define RECORD_ALIGN    4u
 #define FOOTER_TAIL     8u /* count, its complement, checksum */
@@ -78,6 +80,7 @@ static inline bool type_has_key(uint8_t type)
 static inline struct place place_back(const struct journal *journal, uint32_t distance,
                                       uint32_t offset)
 {
+    assert(journal->sectors > 0);
     struct place place = {(journal->head_sector + journal->sectors - distance) % journal->sectors,
                           journal->head_generation - distance, offset};
     return place;
@@ -87,6 +90,7 @@ static inline struct place place_back(const struct journal *journal, uint32_t di
 static inline struct place place_ahead(const struct journal *journal, uint32_t distance,
                                        uint32_t offset)
 {
+    assert(journal->sectors > 0);
     struct place place = {(journal->head_sector + distance) % journal->sectors,
                           journal->head_generation + distance, offset};
     return place;

@@ -20,8 +20,8 @@ struct transport_operations {
      * early. */
     int (*wait)(struct transport *transport, bool want_write, unsigned timeout_ms);
     void (*close)(struct transport *transport);
-    /* What arrives is what was sent, in order, without a gap; if that cannot be kept, the connection
-     * ends. A serial line loses and flips bytes and goes on. */
+    /* What arrives is what was sent, in order, without a gap; if that cannot be kept, the
+     * connection ends. A serial line loses and flips bytes and goes on. */
     bool faithful;
 };
 

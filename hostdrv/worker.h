@@ -19,9 +19,10 @@
  *   - the one under way is not the target of kkt_wait: nothing is sent that is not waited for;
  *   - no electronic receipt behind a printed one, which may have to wait for paper;
  *   - the transport is faithful: a serial line may lose the first and deliver the second;
- *   - the answer before came at the first asking, was a result and no refusal, and was not replayed.
- *     The board answers in order, so nothing older is left in it, and it has taken what waited. This
- *     also means that the first job of a connection, and one job after every fault, go alone.
+ *   - the answer before came at the first asking, was a result and no refusal, and was not
+ *     replayed. The board answers in order, so nothing older is left in it, and it has taken what
+ *     waited. This also means that the first job of a connection, and one job after every fault,
+ *     go alone.
  * After any fault both are asked again by key, the older one first.
  *
  * Always true:

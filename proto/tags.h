@@ -14,7 +14,7 @@
 #include <stdint.h>
 
 enum tag {
-#define TAG(number, name, json, type, length, fixed, label) TAG_##name = number,
+#define TAG(number, name, json, type, length, fixed, label) TAG_##name = (number),
 #include "proto/tags.def"
 #undef TAG
 };

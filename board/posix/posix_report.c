@@ -274,8 +274,7 @@ static void print_slip(FILE *out, const char *line)
         json_object_put(slip);
         return;
     }
-    json_object_object_foreach(slip, name, value)
-    {
+    json_object_object_foreach (slip, name, value) {
         fprintf(out, "%s %s  ", name, json_object_get_string(value));
     }
     fputc('\n', out);

@@ -444,7 +444,7 @@ static bool open_directory(struct paper *paper, const char *directory)
     paper->directory_fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (paper->directory_fd < 0 || access(directory, R_OK | W_OK | X_OK) != 0)
         return false;
-    strcpy(paper->directory, directory);
+    memcpy(paper->directory, directory, strlen(directory) + 1);
     remove_blanks(paper);
     recover(paper);
     /* Texts and index of an earlier run are there when the head is open. */

@@ -265,9 +265,9 @@ size_t slip_index_line(const struct slip *slip, uint32_t number, char *out, size
         cp866_to_utf8((const uint8_t *)record->text, length, plain, sizeof plain);
         for (const char *c = plain; *c != 0 && used + 8 < sizeof qr; c++) {
             if ((unsigned char)*c < ' ')
-                used += (size_t)sprintf(qr + used, "\\u%04x", *c);
+                used += (size_t)snprintf(qr + used, sizeof qr - used, "\\u%04x", *c);
             else if (*c == '"' || *c == '\\')
-                used += (size_t)sprintf(qr + used, "\\%c", *c);
+                used += (size_t)snprintf(qr + used, sizeof qr - used, "\\%c", *c);
             else
                 qr[used++] = *c;
         }

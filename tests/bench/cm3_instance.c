@@ -16,6 +16,7 @@ uint32_t cm3_entry(void)
 }
 
 /* What assert() of newlib wants from a port: stop. */
+/* NOLINTNEXTLINE(bugprone-reserved-identifier): newlib's name */
 void __assert_func(const char *file, int line, const char *function, const char *text);
 void __assert_func(const char *file, int line, const char *function, const char *text)
 {

@@ -26,8 +26,8 @@ struct board {
     uint8_t wire[WIRE_MAX];
     size_t wire_size;
     unsigned executions, requests;
-    uint8_t last_key[KEY_SIZE];
-    size_t query_answer_size; /* of LINK_DOCUMENT */
+    uint8_t keys[8][KEY_SIZE]; /* executed */
+    size_t query_answer_size;  /* of LINK_DOCUMENT */
 };
 
 enum damage { DAMAGE_NONE, DAMAGE_LOSE, DAMAGE_DOUBLE, DAMAGE_INSERT, DAMAGE_FLIP };
@@ -70,9 +70,13 @@ static void board_answer(uint8_t code, uint16_t exchange, const uint8_t *message
     if (code >= LINK_JOB_FIRST) {
         if (!link_job_get(message, size, &job))
             return;
-        if (board.executions == 0 || memcmp(board.last_key, job.key, KEY_SIZE) != 0)
+        unsigned at = 0;
+        while (at < board.executions && memcmp(board.keys[at], job.key, KEY_SIZE) != 0)
+            at++;
+        assert_true(at < sizeof board.keys / sizeof board.keys[0]);
+        memcpy(board.keys[at], job.key, KEY_SIZE);
+        if (at == board.executions)
             board.executions++;
-        memcpy(board.last_key, job.key, KEY_SIZE);
         struct link_result result = {.job = code, .document = (uint32_t)job.size};
         memcpy(result.key, job.key, KEY_SIZE);
         link_result_put(&writer, &result);
@@ -114,8 +118,7 @@ static size_t pass(struct cable *cable, uint8_t byte, uint8_t out[2])
     }
 }
 
-/* Moves everything both ways until nothing moves. */
-static void exchange_bytes(struct cable *to_board, struct cable *to_host, uint64_t now_ms)
+static void send_bytes(struct cable *to_board, uint64_t now_ms)
 {
     const uint8_t *bytes;
     size_t size;
@@ -128,6 +131,13 @@ static void exchange_bytes(struct cable *to_board, struct cable *to_host, uint64
         }
         link_client_sent(&client, size, now_ms);
     }
+}
+
+/* Moves everything both ways until nothing moves. */
+static void exchange_bytes(struct cable *to_board, struct cable *to_host, uint64_t now_ms)
+{
+    uint8_t out[2];
+    send_bytes(to_board, now_ms);
     for (size_t i = 0; i < board.wire_size; i++) {
         size_t count = pass(to_host, board.wire[i], out);
         link_client_input(&client, out, count, now_ms);
@@ -198,6 +208,73 @@ static void try_damage(struct cable to_board, struct cable to_host, size_t body_
      * a resend mends that. */
     assert_true(took_ms <= LINK_CLIENT_RESEND_FIRST_MS);
     assert_int_equal(board.executions, 2);
+}
+
+static void assert_answered(const uint8_t *job, size_t body_size)
+{
+    struct link_result result;
+    assert_int_equal(client.state, LINK_CLIENT_ANSWERED);
+    const struct link_client_answer *answer = link_client_result(&client);
+    assert_true(answer->keyed);
+    assert_int_equal(answer->refusal.code, 0);
+    assert_true(link_result_get(answer->body, answer->size, &result));
+    assert_memory_equal(result.key, job, KEY_SIZE);
+    assert_int_equal(result.document, body_size);
+}
+
+/* Two jobs on the way at once over the damaged cables: each gets its own answer, in order, and is
+ * executed once. */
+static void try_overlap(struct cable *to_board, struct cable *to_host)
+{
+    uint8_t first[100], second[100], third[100];
+    size_t size = make_job(1, 30, first);
+    board_reset();
+    link_client_init(&client, 65534);
+    link_client_request(&client, LINK_RECEIPT, first, size, TIMEOUT_MS, 1000);
+    assert_false(link_client_can_send_ahead(&client));
+    send_bytes(to_board, 1000);
+    assert_true(link_client_can_send_ahead(&client));
+    size = make_job(2, 40, second);
+    link_client_request_ahead(&client, LINK_RECEIPT, second, size, TIMEOUT_MS);
+    assert_false(link_client_can_send_ahead(&client));
+    uint64_t took_ms = run(to_board, to_host, 1000);
+    assert_true(took_ms <= LINK_CLIENT_RESEND_FIRST_MS);
+    assert_answered(first, 30);
+    bool repeated = link_client_result(&client)->repeated;
+    assert_int_equal(repeated, took_ms > 0);
+    assert_true(link_client_next(&client, 60000));
+    took_ms = run(to_board, to_host, 60000);
+    assert_true(took_ms <= LINK_CLIENT_RESEND_FIRST_MS);
+    assert_answered(second, 40);
+    assert_int_equal(link_client_result(&client)->repeated, repeated || took_ms > 0);
+    assert_int_equal(board.executions, 2);
+    assert_false(link_client_next(&client, 60000));
+    struct cable none_a = {0}, none_b = {0};
+    size = make_job(3, 50, third);
+    link_client_request(&client, LINK_RECEIPT, third, size, TIMEOUT_MS, 120000);
+    took_ms = run(&none_a, &none_b, 120000);
+    assert_true(took_ms <= LINK_CLIENT_RESEND_FIRST_MS);
+    assert_answered(third, 50);
+    assert_int_equal(board.executions, 3);
+}
+
+static void every_byte_of_two_at_once(void **state)
+{
+    (void)state;
+    for (unsigned way = 0; way < 2; way++) {
+        struct cable count = {.damage = DAMAGE_FLIP, .at = SIZE_MAX}, none = {0};
+        try_overlap(way == 0 ? &count : &none, way == 1 ? &count : &none);
+        assert_true(count.passed > 100);
+        for (size_t at = 0; at < count.passed; at++) {
+            for (unsigned i = 0; i < 12; i++) {
+                static const enum damage kinds[] = {DAMAGE_LOSE, DAMAGE_DOUBLE, DAMAGE_INSERT,
+                                                    DAMAGE_INSERT};
+                struct cable hit = {.damage = i < 4 ? kinds[i] : DAMAGE_FLIP, .at = at};
+                hit.value = i < 4 ? (uint8_t)(i == 3 ? 0xA5 : 0) : (uint8_t)(1u << (i - 4));
+                try_overlap(way == 0 ? &hit : &none, way == 1 ? &hit : &none);
+            }
+        }
+    }
 }
 
 static size_t bytes_of_try(size_t body_size, bool to_host)
@@ -323,6 +400,96 @@ static void the_key_must_be_the_jobs(void **state)
     assert_false(link_client_result(&client)->keyed);
 }
 
+/* To the exchange `back` before the newest. */
+static void give_answer(uint16_t back, uint16_t code, const uint8_t *key)
+{
+    struct byte_writer writer;
+    struct refusal refusal = {.code = code};
+    struct link_result result = {.job = LINK_RECEIPT};
+    byte_writer_init(&writer, board.answer, sizeof board.answer);
+    memcpy(result.key, key, KEY_SIZE);
+    if (code == ERROR_NONE) {
+        put_u16le(&writer, ERROR_NONE);
+        link_result_put(&writer, &result);
+    } else {
+        link_refusal_put(&writer, &refusal);
+        put_bytes(&writer, key, KEY_SIZE);
+    }
+    board_put(LINK_ANSWER, LINK_RECEIPT, (uint16_t)(client.last_exchange - back), board.answer,
+              writer.length);
+    link_client_input(&client, board.wire, board.wire_size, 0);
+    board.wire_size = 0;
+}
+
+static uint8_t pair[2][64];
+
+static void ask_a_pair(void)
+{
+    struct cable lost = {0};
+    board_reset();
+    link_client_init(&client, 7);
+    for (unsigned i = 0; i < 2; i++) {
+        size_t size = make_job((uint8_t)(i + 1), 8, pair[i]);
+        if (i == 0)
+            link_client_request(&client, LINK_RECEIPT, pair[i], size, 500, 0);
+        else
+            link_client_request_ahead(&client, LINK_RECEIPT, pair[i], size, 500);
+        send_bytes(&lost, 0);
+    }
+    board.wire_size = 0; /* the test answers itself */
+}
+
+static void answers_in_swapped_order_find_their_jobs(void **state)
+{
+    (void)state;
+    ask_a_pair();
+    give_answer(0, ERROR_NONE, pair[0]); /* the key of the other: a stray */
+    give_answer(1, ERROR_NONE, pair[1]);
+    assert_int_equal(client.strays, 2);
+    give_answer(0, ERROR_NO_ITEMS, pair[1]);
+    assert_int_equal(client.state, LINK_CLIENT_WAITING);
+    give_answer(0, ERROR_NONE, pair[1]); /* a second one comes too late */
+    assert_int_equal(client.strays, 3);
+    give_answer(1, ERROR_NONE, pair[0]);
+    assert_answered(pair[0], 0);
+    assert_true(link_client_next(&client, 5));
+    assert_int_equal(client.state, LINK_CLIENT_ANSWERED);
+    assert_true(link_client_result(&client)->keyed);
+    assert_int_equal(link_client_result(&client)->refusal.code, ERROR_NO_ITEMS);
+    assert_int_equal(client.answers_received, 2);
+    /* The time of the one ahead begins with its turn. */
+    ask_a_pair();
+    give_answer(1, ERROR_NONE, pair[0]);
+    assert_true(link_client_next(&client, 400));
+    assert_int_equal(link_client_tick(&client, 899), LINK_CLIENT_WAITING);
+    assert_int_equal(link_client_tick(&client, 900), LINK_CLIENT_TIMED_OUT);
+    /* When the first one's time is over, both are given up. */
+    ask_a_pair();
+    assert_int_equal(link_client_tick(&client, 500), LINK_CLIENT_TIMED_OUT);
+    give_answer(0, ERROR_NONE, pair[1]);
+    assert_int_equal(client.strays, 1);
+    assert_false(client.ahead.used);
+}
+
+static void busy_for_the_second_is_asked_again_in_its_turn(void **state)
+{
+    (void)state;
+    const uint8_t *bytes;
+    ask_a_pair();
+    give_answer(0, ERROR_BUSY, pair[1]);
+    assert_int_equal(link_client_tick(&client, 400), LINK_CLIENT_WAITING);
+    assert_int_equal(link_client_output(&client, &bytes), 0); /* not before */
+    assert_int_equal(client.requests_sent, 2);
+    give_answer(1, ERROR_NONE, pair[0]);
+    assert_false(link_client_result(&client)->repeated);
+    assert_true(link_client_next(&client, 410));
+    assert_int_equal(client.requests_sent, 3);
+    assert_true(link_client_output(&client, &bytes) > 40);
+    give_answer(0, ERROR_NONE, pair[1]);
+    assert_answered(pair[1], 0);
+    assert_true(link_client_result(&client)->repeated);
+}
+
 static void silence_and_busy_end_in_time(void **state)
 {
     (void)state;
@@ -433,6 +600,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_byte_of_short_messages),
         cmocka_unit_test(every_byte_of_fragmented_messages),
+        cmocka_unit_test(every_byte_of_two_at_once),
+        cmocka_unit_test(answers_in_swapped_order_find_their_jobs),
+        cmocka_unit_test(busy_for_the_second_is_asked_again_in_its_turn),
         cmocka_unit_test(a_late_answer_fits_nothing),
         cmocka_unit_test(the_key_must_be_the_jobs),
         cmocka_unit_test(silence_and_busy_end_in_time),

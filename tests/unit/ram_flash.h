@@ -193,8 +193,11 @@ static inline void ram_flash_apply_erase(struct ram_flash *flash, uint32_t addre
         uint8_t old = flash->bytes[address + i] ^ invert;
         flash->bytes[address + i] = (uint8_t)((old | mask) ^ invert);
         flash->weak[address + i] = (uint8_t)(flash->weak[address + i] & ~mask);
-        if (tear == RAM_TEAR_UNSTABLE)
-            flash->weak[address + i] = (uint8_t)(ram_flash_random(flash) & ram_flash_random(flash));
+        if (tear == RAM_TEAR_UNSTABLE) {
+            uint32_t unstable = ram_flash_random(flash);
+            unstable &= ram_flash_random(flash); /* one bit in four */
+            flash->weak[address + i] = (uint8_t)unstable;
+        }
     }
     flash->sector_erases[address / flash->sector_size]++;
 }

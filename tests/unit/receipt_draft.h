@@ -1,8 +1,15 @@
 /* A receipt under construction, for the tests of the rules: pieces of TLV are appended to one
- * draft, then the draft is checked and the verdict compared. Include after cmocka.h.
+ * draft, then the draft is checked and the verdict compared.
  */
 #ifndef TESTS_UNIT_RECEIPT_DRAFT_H
 #define TESTS_UNIT_RECEIPT_DRAFT_H
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
 
 #include "proto/receipt.h"
 

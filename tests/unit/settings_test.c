@@ -200,7 +200,7 @@ static void cut_updates(size_t size)
                 assert_int_equal(mount(cut), ERROR_NONE);
                 struct tlv tlv = {0, 0, NULL};
                 bool found = settings_find(&cut->settings, TAG_SETTING_HEADER, &tlv);
-                bool is_new = found && tlv.value[0] == fill && tlv.length == size + i;
+                bool is_new = found && tlv.value[0] == (uint8_t)fill && tlv.length == size + i;
                 bool is_old = cut->settings.size == before_size &&
                               memcmp(cut->settings.tlv, before, before_size) == 0;
                 assert_true(is_new || is_old);

@@ -52,8 +52,7 @@ int field_fail(const struct field_reader *reader, const char *name, int code, un
 
 bool field_check_names(const struct field_reader *reader, const struct field_rule *rules)
 {
-    json_object_object_foreach(reader->object, name, value)
-    {
+    json_object_object_foreach (reader->object, name, value) {
         const struct field_rule *rule = rules;
         while (rule->name != NULL && strcmp(rule->name, name) != 0)
             rule++;

@@ -152,9 +152,9 @@ static bool wait_job(struct run *run, size_t index, const kkt_key *key)
         kkt_get_status(run->device, &status, &ignored) == KKT_OK &&
         json_object_object_get_ex(run->answers[index], "result", &answer)) {
         struct json_object *exchange = task_ofd_json(&status.ofd);
-        json_object_object_foreach(exchange, name,
-                                   value) if (!json_object_object_get_ex(answer, name, NULL))
-            json_object_object_add(answer, name, json_object_get(value));
+        json_object_object_foreach (exchange, name, value)
+            if (!json_object_object_get_ex(answer, name, NULL))
+                json_object_object_add(answer, name, json_object_get(value));
         json_object_put(exchange);
     }
     if (error.code != 0)

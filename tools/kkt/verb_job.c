@@ -132,8 +132,10 @@ static int settings_show(struct cli *cli)
     if (cli->json) {
         json_print(cli->out, object);
     } else {
-        json_object_object_foreach(object, name, value) fprintf(
-            cli->out, "%-16s %s\n", name, value == NULL ? "-" : json_object_get_string(value));
+        json_object_object_foreach (object, name, value) {
+            fprintf(cli->out, "%-16s %s\n", name,
+                    value == NULL ? "-" : json_object_get_string(value));
+        }
     }
     json_object_put(object);
     return CLI_DONE;
