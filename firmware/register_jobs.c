@@ -45,8 +45,6 @@ static bool check_paper(struct cash_register *reg, uint16_t form)
     uint16_t ready = printer_ready(reg->printer);
     if (ready != ERROR_NONE)
         return register_refuse(reg, ready, 0, 0);
-    if (reg->state.owed_count >= OWED_SLIPS_MAX)
-        return register_refuse(reg, ERROR_BUSY, 0, 0);
     reg->job.effect.slip_form = form;
     return true;
 }
