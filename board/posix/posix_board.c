@@ -573,7 +573,6 @@ bool posix_board_turn(struct posix_board *posix, uint32_t timeout_ms)
             return true;
         }
         posix->busy_turns = 0;
-        look |= posix_printer_deliver(&posix->printer, posix->now);
         posix->now = posix_mono_ms() - posix->started;
         uint64_t wait = look || posix->now >= until ? 0 : until - posix->now;
         wait = least(wait, devices_due_ms(posix));

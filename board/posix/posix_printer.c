@@ -1,7 +1,5 @@
 #include "board/posix/posix_printer.h"
 
-#include <assert.h>
-
 #include <string.h>
 
 #define ANSWER_BYTES 512u
@@ -14,8 +12,7 @@ bool posix_printer_open(struct posix_printer *printer, struct posix_console *con
     memset(printer, 0, sizeof *printer);
     printer->console = console;
     printer->world = world;
-    if (!posix_buffer_init(&printer->in, ANSWER_BYTES) ||
-        !posix_buffer_init(&printer->wire, PRINT_HEAD_BUFFER))
+    if (!posix_buffer_init(&printer->in, ANSWER_BYTES))
         return false;
     printer->head = print_head_open(options);
     if (printer->head == NULL)
@@ -37,7 +34,6 @@ void posix_printer_close(struct posix_printer *printer)
     print_head_close(printer->head);
     printer->head = NULL;
     posix_buffer_free(&printer->in);
-    posix_buffer_free(&printer->wire);
 }
 
 static void wake(struct posix_printer *printer, mono_ms now)
@@ -50,40 +46,14 @@ int posix_printer_read(struct posix_printer *printer, uint8_t *data, size_t size
     return (int)posix_buffer_take(&printer->in, data, size);
 }
 
-static void arrive(struct posix_printer *printer, mono_ms now)
-{
-    struct posix_buffer *wire = &printer->wire;
-    size_t size = posix_buffer_used(wire);
-    if (size == 0)
-        return;
-    size_t taken = print_head_feed(printer->head, wire->data + wire->start, size, now);
-    assert(taken == size);
-    (void)taken;
-    posix_buffer_clear(wire);
-}
-
 int posix_printer_write(struct posix_printer *printer, const uint8_t *data, size_t size,
                         mono_ms now)
 {
-    size_t taken = size;
-    if (posix_buffer_used(&printer->wire) + size <= print_head_room(printer->head)) {
-        posix_buffer_put(&printer->wire, data, size);
-    } else {
-        arrive(printer, now);
-        taken = print_head_feed(printer->head, data, size, now);
-    }
+    size_t taken = print_head_feed(printer->head, data, size, now);
     printer->refused = taken < size;
     if (taken > QUESTION_MAX || printer->refused)
         wake(printer, now);
     return (int)taken;
-}
-
-bool posix_printer_deliver(struct posix_printer *printer, mono_ms now)
-{
-    if (posix_buffer_used(&printer->wire) == 0)
-        return false;
-    arrive(printer, now);
-    return posix_printer_pump(printer, now);
 }
 
 void posix_printer_set_paper(struct posix_printer *printer, enum print_head_paper paper,
@@ -91,7 +61,6 @@ void posix_printer_set_paper(struct posix_printer *printer, enum print_head_pape
 {
     printer->out_after = false;
     posix_world_set(printer->world, WORLD_PAPER, (uint8_t)paper);
-    arrive(printer, now);
     print_head_set_paper(printer->head, paper);
     wake(printer, now);
 }
@@ -99,7 +68,6 @@ void posix_printer_set_paper(struct posix_printer *printer, enum print_head_pape
 void posix_printer_set_out_after(struct posix_printer *printer, unsigned lines, mono_ms now)
 {
     struct print_head_counters counters;
-    arrive(printer, now);
     print_head_counters(printer->head, &counters);
     printer->out_after = true;
     printer->out_at_line = counters.lines + lines;
@@ -111,7 +79,6 @@ void posix_printer_set(struct posix_printer *printer, enum posix_world_fact fact
                        mono_ms now)
 {
     posix_world_set(printer->world, fact, value);
-    arrive(printer, now);
     if (fact == WORLD_COVER_OPEN)
         print_head_set_cover(printer->head, value);
     else if (fact == WORLD_PRINTER_FAULT)

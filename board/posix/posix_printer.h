@@ -19,9 +19,8 @@ struct posix_printer {
     struct posix_console *console;
     struct posix_world *world;
     struct print_head *head;
-    struct posix_buffer in;   /* answers of the head */
-    struct posix_buffer wire; /* bytes on their way to the head, never more than it has room for */
-    bool refused;             /* the head took less than it was offered */
+    struct posix_buffer in; /* answers of the head */
+    bool refused;           /* the head took less than it was offered */
     mono_ms busy_until, tick_at;
     uint64_t lines, millimetres;
     uint32_t slip;  /* newest one told */
@@ -42,9 +41,6 @@ void posix_printer_set_out_after(struct posix_printer *printer, unsigned lines, 
 /* fact: WORLD_COVER_OPEN, WORLD_PRINTER_OFF or WORLD_PRINTER_FAULT. */
 void posix_printer_set(struct posix_printer *printer, enum posix_world_fact fact, bool value,
                        mono_ms now);
-/* The bytes on the wire arrive; to be called before the board sleeps. True: firmware should look at
- * the port. What many short writes brought is so printed, and put in the paper's file, at once. */
-bool posix_printer_deliver(struct posix_printer *printer, mono_ms now);
 /* Lets time pass. True: firmware should look at the port. */
 bool posix_printer_pump(struct posix_printer *printer, mono_ms now);
 uint64_t posix_printer_due_ms(const struct posix_printer *printer, mono_ms now);

@@ -432,14 +432,6 @@ size_t print_head_feed(struct print_head *head, const uint8_t *bytes, size_t n, 
     return taken;
 }
 
-size_t print_head_room(const struct print_head *head)
-{
-    size_t used = head->buffer_size + head->held_size;
-    return !head->power               ? PRINT_HEAD_BUFFER
-           : used < PRINT_HEAD_BUFFER ? PRINT_HEAD_BUFFER - used
-                                      : 0;
-}
-
 size_t print_head_output(struct print_head *head, uint8_t *out, size_t capacity, uint64_t now_ms)
 {
     print_head_step(head, now_ms);

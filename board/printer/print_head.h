@@ -61,8 +61,6 @@ void print_head_close(struct print_head *head);
 /* Bytes from the board's UART. Returns how many were taken: fewer than n, perhaps 0, when the
  * buffer is full (flow control). Without power everything is taken and lost. */
 size_t print_head_feed(struct print_head *head, const uint8_t *bytes, size_t n, uint64_t now_ms);
-/* So many bytes will be taken by the next feed whatever they are. */
-size_t print_head_room(const struct print_head *head);
 /* Bytes for the board's UART (status answers). Returns how many were put in out. */
 size_t print_head_output(struct print_head *head, uint8_t *out, size_t capacity, uint64_t now_ms);
 /* Lets time pass: prints what the pace allows. Call every turn; feed and output call it too. */
