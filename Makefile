@@ -52,7 +52,7 @@ bench: deps ## Counted figures with their limits
 	@$(MAKE) --no-print-directory -s -j2 programs cortex-m3 $(BUILD)/tests/bench/bench
 	@tests/bench/run $(BUILD)
 
-lint: deps ## clang-tidy, cppcheck, clang build, dependency directions, size ratchet
+lint: deps ## clang-format, clang-tidy, cppcheck, dependency directions, size ratchet
 	@tests/lint
 
 format: deps ## clang-format over the tree

@@ -608,8 +608,8 @@ static bool too_early(const struct cash_register *reg)
     return reg->boot_error == ERROR_NONE && (fn_unknown || paper_unknown);
 }
 
-/* A printer that works but is behind: the next job waits its turn instead of being refused. A shift opened on behalf of a receipt
- * owes a slip of its own. */
+/* A printer that works but is behind: the next job waits its turn instead of being refused. A shift
+ * opened on behalf of a receipt owes a slip of its own. */
 static bool paper_is_behind(const struct cash_register *reg)
 {
     return reg->state.owed_count + 2u > OWED_SLIPS_MAX && printer_ready(reg->printer) == ERROR_NONE;

@@ -3,22 +3,6 @@
 
 #include "board/fn/fnm_internal.h"
 
-static struct rig rig;
-
-static int setup(void **state)
-{
-    (void)state;
-    rig_init(&rig);
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    rig_free(&rig);
-    return 0;
-}
-
 static void test_counters(void **state)
 {
     (void)state;
@@ -188,9 +172,9 @@ static void test_archive(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(test_counters, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_counters_in_report, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_archive, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_counters, rig_setup, rig_teardown),
+        cmocka_unit_test_setup_teardown(test_counters_in_report, rig_setup, rig_teardown),
+        cmocka_unit_test_setup_teardown(test_archive, rig_setup, rig_teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

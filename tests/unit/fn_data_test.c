@@ -1,22 +1,6 @@
 /* The emulated fiscal module: what 07h takes and refuses. */
 #include "tests/unit/fn_rig.h"
 
-static struct rig rig;
-
-static int setup(void **state)
-{
-    (void)state;
-    rig_init(&rig);
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    rig_free(&rig);
-    return 0;
-}
-
 static void begin_receipt(uint8_t ffd)
 {
     rig_register(&rig, ffd);
@@ -282,14 +266,14 @@ static void test_size_limits(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(test_shape, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_all_or_nothing, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_duplicates, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_tags_of_the_fn, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_items_12, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_excise_registered, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_autonomous_items, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_size_limits, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_shape, rig_setup, rig_teardown),
+        cmocka_unit_test_setup_teardown(test_all_or_nothing, rig_setup, rig_teardown),
+        cmocka_unit_test_setup_teardown(test_duplicates, rig_setup, rig_teardown),
+        cmocka_unit_test_setup_teardown(test_tags_of_the_fn, rig_setup, rig_teardown),
+        cmocka_unit_test_setup_teardown(test_items_12, rig_setup, rig_teardown),
+        cmocka_unit_test_setup_teardown(test_excise_registered, rig_setup, rig_teardown),
+        cmocka_unit_test_setup_teardown(test_autonomous_items, rig_setup, rig_teardown),
+        cmocka_unit_test_setup_teardown(test_size_limits, rig_setup, rig_teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

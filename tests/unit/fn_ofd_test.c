@@ -1,20 +1,11 @@
 /* The emulated fiscal module: exchange with the operator. */
 #include "tests/unit/fn_rig.h"
 
-static struct rig rig;
-
 static int setup(void **state)
 {
     (void)state;
     rig_init(&rig);
     rig_register(&rig, FFD_1_05);
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    rig_free(&rig);
     return 0;
 }
 
@@ -264,13 +255,13 @@ static void test_operator_key(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(test_states, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_message_is_a_container, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_rejections, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_unsigned, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_operator_messages, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_order, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_large_document, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_states, setup, rig_teardown),
+        cmocka_unit_test_setup_teardown(test_message_is_a_container, setup, rig_teardown),
+        cmocka_unit_test_setup_teardown(test_rejections, setup, rig_teardown),
+        cmocka_unit_test_setup_teardown(test_unsigned, setup, rig_teardown),
+        cmocka_unit_test_setup_teardown(test_operator_messages, setup, rig_teardown),
+        cmocka_unit_test_setup_teardown(test_order, setup, rig_teardown),
+        cmocka_unit_test_setup_teardown(test_large_document, setup, rig_teardown),
         cmocka_unit_test(test_operator_key),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

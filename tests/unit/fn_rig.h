@@ -394,4 +394,21 @@ static inline void rig_deliver_all(struct rig *rig)
     }
 }
 
+/* The rig of a test program, new for each test. */
+static struct rig rig;
+
+static inline int rig_setup(void **state)
+{
+    (void)state;
+    rig_init(&rig);
+    return 0;
+}
+
+static inline int rig_teardown(void **state)
+{
+    (void)state;
+    rig_free(&rig);
+    return 0;
+}
+
 #endif

@@ -3,22 +3,6 @@
 
 #include "board/fn/fnm_internal.h"
 
-static struct rig rig;
-
-static int setup(void **state)
-{
-    (void)state;
-    rig_init(&rig);
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    rig_free(&rig);
-    return 0;
-}
-
 /* The states a command may meet, and how to get there from the one before. */
 enum situation {
     READY,        /* phase 1 */
@@ -439,16 +423,16 @@ static void test_nothing_is_left_behind(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(test_command_table, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_unknown_and_wrong_length, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_dates, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_five_minutes, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_day_long_shift, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_thirty_days, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_autonomous_never_waits, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_key_life, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_archive_room, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_nothing_is_left_behind, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_command_table, rig_setup, rig_teardown),
+        cmocka_unit_test_setup_teardown(test_unknown_and_wrong_length, rig_setup, rig_teardown),
+        cmocka_unit_test_setup_teardown(test_dates, rig_setup, rig_teardown),
+        cmocka_unit_test_setup_teardown(test_five_minutes, rig_setup, rig_teardown),
+        cmocka_unit_test_setup_teardown(test_day_long_shift, rig_setup, rig_teardown),
+        cmocka_unit_test_setup_teardown(test_thirty_days, rig_setup, rig_teardown),
+        cmocka_unit_test_setup_teardown(test_autonomous_never_waits, rig_setup, rig_teardown),
+        cmocka_unit_test_setup_teardown(test_key_life, rig_setup, rig_teardown),
+        cmocka_unit_test_setup_teardown(test_archive_room, rig_setup, rig_teardown),
+        cmocka_unit_test_setup_teardown(test_nothing_is_left_behind, rig_setup, rig_teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

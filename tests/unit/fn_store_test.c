@@ -7,22 +7,6 @@
 #include "board/fn/fnm_store.h"
 #include "proto/crc.h"
 
-static struct rig rig;
-
-static int setup(void **state)
-{
-    (void)state;
-    rig_init(&rig);
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    rig_free(&rig);
-    return 0;
-}
-
 static uint8_t *file_read(size_t *size)
 {
     struct stat status;
@@ -257,13 +241,13 @@ static void test_many_documents(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(test_truncated_at_every_byte, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_prefix_at_every_byte, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_suffix_only, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_damage_in_the_middle, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_foreign_files, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_one_write_one_sync, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_many_documents, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_truncated_at_every_byte, rig_setup, rig_teardown),
+        cmocka_unit_test_setup_teardown(test_prefix_at_every_byte, rig_setup, rig_teardown),
+        cmocka_unit_test_setup_teardown(test_suffix_only, rig_setup, rig_teardown),
+        cmocka_unit_test_setup_teardown(test_damage_in_the_middle, rig_setup, rig_teardown),
+        cmocka_unit_test_setup_teardown(test_foreign_files, rig_setup, rig_teardown),
+        cmocka_unit_test_setup_teardown(test_one_write_one_sync, rig_setup, rig_teardown),
+        cmocka_unit_test_setup_teardown(test_many_documents, rig_setup, rig_teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -5,22 +5,6 @@
 #include "board/fn/fnm_internal.h"
 #include "proto/crc.h"
 
-static struct rig rig;
-
-static int setup(void **state)
-{
-    (void)state;
-    rig_init(&rig);
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    rig_free(&rig);
-    return 0;
-}
-
 /* fiscal.md 8.1. */
 static void test_frames_of_the_text(void **state)
 {
@@ -518,17 +502,17 @@ static void test_container_of_the_example(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(test_frames_of_the_text, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_identity, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_enquiry_repeats, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_bad_frames, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_garbage, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_life_105, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_life_12, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_sign_families, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_replacement_and_bso, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_registration_limit, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_faults, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_frames_of_the_text, rig_setup, rig_teardown),
+        cmocka_unit_test_setup_teardown(test_identity, rig_setup, rig_teardown),
+        cmocka_unit_test_setup_teardown(test_enquiry_repeats, rig_setup, rig_teardown),
+        cmocka_unit_test_setup_teardown(test_bad_frames, rig_setup, rig_teardown),
+        cmocka_unit_test_setup_teardown(test_garbage, rig_setup, rig_teardown),
+        cmocka_unit_test_setup_teardown(test_life_105, rig_setup, rig_teardown),
+        cmocka_unit_test_setup_teardown(test_life_12, rig_setup, rig_teardown),
+        cmocka_unit_test_setup_teardown(test_sign_families, rig_setup, rig_teardown),
+        cmocka_unit_test_setup_teardown(test_replacement_and_bso, rig_setup, rig_teardown),
+        cmocka_unit_test_setup_teardown(test_registration_limit, rig_setup, rig_teardown),
+        cmocka_unit_test_setup_teardown(test_faults, rig_setup, rig_teardown),
         cmocka_unit_test(test_container_of_the_example),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
