@@ -1,7 +1,8 @@
 /* A board in a thread of the test: a TCP server with a key journal and nothing else. It obeys the
  * rules a real board must keep (a key is executed once, the same key with other content is refused,
- * a foreign device tag is refused) and can be told to misbehave at a job. Header-only, one test
- * program at a time.
+ * a foreign device tag is refused) and can be told to misbehave at a job. A request that comes while
+ * it works on another waits in the socket and is taken next, as a board's side buffer does.
+ * Header-only, one test program at a time.
  *
  * Always true: `executions` counts what a real board would have punched; nothing resets it.
  */
@@ -32,6 +33,7 @@ enum fake_board_fault {
     FAKE_DROP_AFTER,    /* does it, hangs up without an answer */
     FAKE_SILENT,        /* swallows it */
     FAKE_WRONG_KEY,     /* answers about another key first, then rightly when asked again */
+    FAKE_ANSWER_LATE,   /* does it, answers after the next job's answer */
     FAKE_REFUSE,        /* `refuse_code` with the job's key */
     FAKE_REFUSE_KEYLESS /* `refuse_code` without it */
 };
@@ -45,6 +47,7 @@ struct fake_board {
     bool running;
     /* Told by the test, under the mutex. */
     enum fake_board_fault fault;
+    unsigned fault_skip;  /* jobs obeyed before it strikes */
     unsigned fault_count; /* jobs it strikes, then FAKE_OBEY */
     uint16_t refuse_code;
     unsigned delay_ms;
@@ -53,6 +56,7 @@ struct fake_board {
     bool event_started;      /* told before the next answer */
     /* Seen by the test. */
     unsigned executions, job_requests, conflicts, wrong_tags;
+    unsigned sent_ahead; /* jobs behind which another request lay when they were answered */
     uint8_t order[FAKE_BOARD_JOBS][KEY_SIZE]; /* keys as they were executed */
     struct {
         uint8_t key[KEY_SIZE], digest[SHA256_SIZE];
@@ -60,6 +64,10 @@ struct fake_board {
     } jobs[FAKE_BOARD_JOBS];
     /* Of the connection. */
     int peer;
+    bool more; /* bytes lie behind the frame at work */
+    bool late;
+    uint16_t late_exchange;
+    unsigned late_at;
     struct link_decoder decoder;
     struct link_assembler assembler;
     uint8_t message[LINK_MESSAGE_MAX];
@@ -179,8 +187,14 @@ static inline bool fake_board_job(struct fake_board *board, uint8_t code, uint16
         fake_board_refuse(board, exchange, code, ERROR_OTHER_DEVICE, job.key);
         return true;
     }
-    enum fake_board_fault fault = board->fault_count > 0 ? board->fault : FAKE_OBEY;
-    if (board->fault_count > 0)
+    char peeked;
+    if (board->more || recv(board->peer, &peeked, 1, MSG_PEEK | MSG_DONTWAIT) > 0)
+        board->sent_ahead++;
+    enum fake_board_fault fault =
+        board->fault_count > 0 && board->fault_skip == 0 ? board->fault : FAKE_OBEY;
+    if (board->fault_skip > 0)
+        board->fault_skip--;
+    else if (board->fault_count > 0)
         board->fault_count--;
     if (fault == FAKE_DROP_BEFORE)
         return false;
@@ -200,10 +214,20 @@ static inline bool fake_board_job(struct fake_board *board, uint8_t code, uint16
         return true;
     }
     struct link_result result = board->jobs[at].result;
+    if (fault == FAKE_ANSWER_LATE) {
+        board->late = true;
+        board->late_exchange = exchange;
+        board->late_at = (unsigned)at;
+        return true;
+    }
     if (fault == FAKE_WRONG_KEY)
         result.key[3] ^= 0x40;
     fake_board_events(board);
     fake_board_result(board, exchange, code, &result);
+    if (board->late)
+        fake_board_result(board, board->late_exchange, board->jobs[board->late_at].result.job,
+                          &board->jobs[board->late_at].result);
+    board->late = false;
     return true;
 }
 
@@ -263,6 +287,7 @@ static inline void fake_board_serve(struct fake_board *board)
 {
     link_decoder_init(&board->decoder);
     link_assembler_init(&board->assembler, board->message, sizeof board->message);
+    board->late = false;
     for (;;) {
         struct pollfd pollers[2] = {{.fd = board->peer, .events = POLLIN},
                                     {.fd = board->stop_pipe[0], .events = POLLIN}};
@@ -275,6 +300,7 @@ static inline void fake_board_serve(struct fake_board *board)
             return;
         for (ssize_t i = 0; i < got; i++) {
             struct link_frame frame;
+            board->more = i + 1 < got;
             if (link_decoder_push(&board->decoder, chunk[i], &frame) &&
                 !fake_board_frame(board, &frame))
                 return;
@@ -353,6 +379,7 @@ static inline void fake_board_misbehave(struct fake_board *board, enum fake_boar
 {
     pthread_mutex_lock(&board->mutex);
     board->fault = fault;
+    board->fault_skip = 0;
     board->fault_count = count;
     board->refuse_code = code;
     pthread_mutex_unlock(&board->mutex);

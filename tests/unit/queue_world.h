@@ -85,6 +85,36 @@ static inline int submit(kkt_queue *queue, unsigned number, kkt_error *error)
     return kkt_submit(queue, &key, KKT_JOB_CASH_IN, body, body_of(number, body), error);
 }
 
+/* A receipt of its own, so that the queue may send it ahead. */
+static inline size_t receipt_of(unsigned number, bool electronic, uint8_t *body, size_t capacity)
+{
+    char name[32];
+    kkt_error error;
+    const uint8_t *tlv;
+    size_t size;
+    kkt_receipt *receipt = kkt_receipt_new(KKT_SALE);
+    snprintf(name, sizeof name, "Item %u", number);
+    kkt_receipt_item(receipt, name, "10.00", "1", KKT_VAT_22, KKT_FULL_PAYMENT, KKT_GOODS);
+    kkt_receipt_pay(receipt, KKT_CASH, "10.00");
+    if (electronic) {
+        kkt_receipt_buyer_contact(receipt, "+79990000000");
+        kkt_receipt_electronically(receipt);
+    }
+    if (kkt_receipt_encode(receipt, &tlv, &size, &error) != KKT_OK || size > capacity)
+        fail_msg("receipt: %s: %s", error.name, error.text);
+    memcpy(body, tlv, size);
+    kkt_receipt_free(receipt);
+    return size;
+}
+
+static inline int submit_receipt(kkt_queue *queue, unsigned number, kkt_error *error)
+{
+    uint8_t body[512];
+    kkt_key key = key_of(number);
+    return kkt_submit(queue, &key, KKT_JOB_RECEIPT, body,
+                      receipt_of(number, false, body, sizeof body), error);
+}
+
 static inline kkt_queue *open_queue(const struct world *world)
 {
     kkt_queue *queue;
