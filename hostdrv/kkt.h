@@ -349,7 +349,10 @@ KKT_API int kkt_cancel(kkt_queue *queue, const kkt_key *key, kkt_error *error);
 /* Works the queue off in order until it is empty (KKT_OK), until the device is lost (LINK_LOST: a
  * reconnect failed, or three in a row brought no answer), or timeout_ms has passed
  * (OUTCOME_UNKNOWN); 0 = no limit. OTHER_DEVICE: all is done but jobs that were sent to another
- * board and wait for that one. While another process works the queue off, waits for it. */
+ * board and wait for that one. While another process works the queue off, waits for it. Over TCP
+ * and USB one receipt is sent ahead behind the one the board works on; it counts as sent. Only when
+ * the board puts the first off (too much paper owed, fiscal module silent) may the second one
+ * become a document before it. */
 KKT_API int kkt_run(kkt_queue *queue, kkt *device, unsigned timeout_ms, kkt_error *error);
 /* Works the queue off (or lets the process that holds the lock do it) until this job is finished,
  * and gives its result. KKT_OK: finished (look at result.state). Reconnects as often as needed.
