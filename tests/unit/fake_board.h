@@ -1,7 +1,7 @@
 /* A board in a thread of the test: a TCP server with a key journal and nothing else. It obeys the
  * rules a real board must keep (a key is executed once, the same key with other content is refused,
- * a foreign device tag is refused) and can be told to misbehave at a job. A request that comes while
- * it works on another waits in the socket and is taken next, as a board's side buffer does.
+ * a foreign device tag is refused) and can be told to misbehave at a job. A request that comes
+ * while it works on another waits in the socket and is taken next, as a board's side buffer does.
  * Header-only, one test program at a time.
  *
  * Always true: `executions` counts what a real board would have punched; nothing resets it.

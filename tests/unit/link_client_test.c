@@ -270,7 +270,7 @@ static void every_byte_of_two_at_once(void **state)
                 static const enum damage kinds[] = {DAMAGE_LOSE, DAMAGE_DOUBLE, DAMAGE_INSERT,
                                                     DAMAGE_INSERT};
                 struct cable hit = {.damage = i < 4 ? kinds[i] : DAMAGE_FLIP, .at = at};
-                hit.value = i < 4 ? (uint8_t)(i == 3 ? 0xA5 : 0) : (uint8_t)(1u << (i - 4));
+                hit.value = (uint8_t)(i >= 4 ? 1u << (i - 4) : i == 3 ? 0xA5u : 0u);
                 try_overlap(way == 0 ? &hit : &none, way == 1 ? &hit : &none);
             }
         }
