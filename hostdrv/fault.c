@@ -79,6 +79,8 @@ int fault_refusal(kkt_error *error, const struct refusal *why)
     const struct tag_info *info = why->tag != 0 ? tag_info_find(why->tag) : NULL;
     if (info != NULL)
         copy_text(error->field, sizeof error->field, info->json);
+    else if (why->code == ERROR_KEY_CONFLICT)
+        copy_text(error->field, sizeof error->field, "key"); /* it has no tag */
     return why->code;
 }
 

@@ -164,6 +164,7 @@ static void same_key_again_is_nothing_new(void **state)
     assert_int_equal(kkt_submit(queue, &key, KKT_JOB_CASH_IN, other, size, &error),
                      ERROR_KEY_CONFLICT);
     assert_string_equal(error.name, "KEY_CONFLICT");
+    assert_string_equal(error.field, "key");
     assert_int_equal(kkt_run(queue, device, 5000, &error), KKT_OK);
     assert_int_equal(submit(queue, 1, &error), KKT_OK);
     assert_int_equal(kkt_run(queue, device, 5000, &error), KKT_OK);
