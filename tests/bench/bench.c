@@ -21,7 +21,8 @@
 #include "proto/tlv.h"
 
 #define COUNTED  200u  /* receipts over which figures are averaged */
-#define RATE_FOR 2000u /* receipts of the rate */
+#define RATE_FOR 1500u /* receipts of one round of the rate */
+#define ROUNDS   5u
 
 static const char *build, *work;
 static pid_t board;
@@ -274,7 +275,7 @@ static double rate_of_sync(void)
     (void)fsync(file);
     unsigned count = 0;
     double start = seconds();
-    while (seconds() - start < 1.0) {
+    while (seconds() - start < 0.4) {
         block[0]++;
         (void)!pwrite(file, block, sizeof(block), (off_t)((count++ % 256) * sizeof(block)));
         (void)fdatasync(file);
@@ -310,6 +311,32 @@ static double rate_of_receipts(kkt_queue *queue, kkt *device)
     return RATE_FOR / took;
 }
 
+static int by_ratio(const void *left, const void *right)
+{
+    const double *a = left, *b = right;
+    return a[0] < b[0] ? -1 : a[0] > b[0];
+}
+
+/* Both rates side by side, several times: the machine's mood changes from second to second. The median pair counts. */
+static void measure_rates(kkt_queue *queue, kkt *device)
+{
+    double pairs[ROUNDS][3];
+    for (unsigned i = 0; i < ROUNDS; i++) {
+        double before = rate_of_sync();
+        pairs[i][1] = rate_of_receipts(queue, device);
+        wait_for_paper(device);
+        pairs[i][2] = (before + rate_of_sync()) / 2;
+        pairs[i][0] = pairs[i][1] / pairs[i][2];
+    }
+    qsort(pairs, ROUNDS, sizeof(pairs[0]), by_ratio);
+    const double *median = pairs[ROUNDS / 2];
+    figure("receipts_per_second", median[1], "1/s", '-', 0);
+    figure("fdatasync_per_second", median[2], "1/s", '-', 0);
+    /* A time, though a ratio: a busy machine may break it, so only `make bench` holds it against its limit. */
+    bool timed = getenv("BENCH_COUNTED_ONLY") == NULL;
+    figure("receipts_per_fdatasync", median[0], "ratio", timed ? '>' : '-', 0.25);
+}
+
 int main(int count, char **arguments)
 {
     char uri[64], path[512];
@@ -329,11 +356,7 @@ int main(int count, char **arguments)
         fail("open", &error);
     prepare(queue, device);
     count_costs(queue, device);
-    double sync = rate_of_sync(), receipts = rate_of_receipts(queue, device);
-    sync = (sync + rate_of_sync()) / 2;
-    figure("receipts_per_second", receipts, "1/s", '-', 0);
-    figure("fdatasync_per_second", sync, "1/s", '-', 0);
-    figure("receipts_per_fdatasync", receipts / sync, "ratio", '>', 0.25);
+    measure_rates(queue, device);
     kkt_queue_close(queue);
     kkt_close(device);
     kill(board, SIGTERM);
