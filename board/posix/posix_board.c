@@ -296,7 +296,7 @@ static bool open_printer(struct posix_board *posix, const struct posix_board_opt
 {
     char path[4200];
     const struct print_head_options head = {
-        .directory = path,
+        .directory = options->no_paper ? NULL : path,
         .columns = (uint8_t)posix->columns,
         .lines_per_second = options->unpaced     ? 0
                             : options->pace != 0 ? options->pace

@@ -29,6 +29,7 @@ static const struct option_rule rules[] = {
     {"--fn-delay", NUMBER, true, AT(fn_delay_ms)},
     {"--drawer-close", NUMBER, true, AT(drawer_close_ms)},
     {"--no-png", FLAG, true, AT(no_png)},
+    {"--no-paper", FLAG, true, AT(no_paper)},
     {"--accept-unsigned", FLAG, true, AT(accept_unsigned)},
     {"--no-sync", FLAG, true, AT(no_sync)},
     {"--quiet", FLAG, true, AT(quiet)},
@@ -66,6 +67,7 @@ const char *posix_options_help(void)
            "  --fn-delay MS          each answer of the fiscal module waits so long\n"
            "  --drawer-close MS      the person shuts the drawer after that (2000)\n"
            "  --no-png               slips as text only\n"
+           "  --no-paper             slips are printed and thrown away (for measuring)\n"
            "  --accept-unsigned      the fiscal module believes unsigned confirmations\n"
            "  --no-sync              tests only: nothing waits for the disk\n"
            "  --quiet                no console; events.log is still written\n"

@@ -67,7 +67,7 @@ static void start_board(char *uri, size_t size)
     board = fork();
     if (board == 0) {
         execl(program, program, "run", "--state", state, "--listen", "127.0.0.1:0", "--port-file",
-              port_file, "--pace", "0", "--no-png", "--quiet", "--flash-size", "4194304",
+              port_file, "--pace", "0", "--no-paper", "--quiet", "--flash-size", "4194304",
               (char *)NULL);
         _exit(127);
     }
