@@ -137,9 +137,11 @@ int queue_store_begin(struct queue_store *store, enum queue_durability durabilit
 {
     assert(!store->in_transaction);
     /* The level cannot change inside a transaction, and FULL must be back before the next one. */
-    if (!execute(store, durability == QUEUE_DURABLE ? "PRAGMA synchronous=FULL"
+    if (durability != store->durability &&
+        !execute(store, durability == QUEUE_DURABLE ? "PRAGMA synchronous=FULL"
                                                     : "PRAGMA synchronous=NORMAL"))
         return store_fault(store, "begin", error);
+    store->durability = durability;
     int result = run(store, QUEUE_BEGIN, "begin", error);
     store->in_transaction = result == KKT_OK;
     return result;

@@ -44,17 +44,18 @@ enum queue_statement {
     QUEUE_STATEMENTS
 };
 
+enum queue_durability { QUEUE_DURABLE, QUEUE_UNSYNCED };
+
 struct queue_store {
     sqlite3 *database;
     sqlite3_stmt *statements[QUEUE_STATEMENTS];
     uint64_t durable_commits; /* of jobs and results; making and binding the file is not counted */
     bool in_transaction;
-    char board[21]; /* the bound one as last read, "": none */
+    enum queue_durability durability; /* the level SQLite stands at */
+    char board[21];                   /* the bound one as last read, "": none */
     queue_step_hook hook;
     void *hook_user;
 };
-
-enum queue_durability { QUEUE_DURABLE, QUEUE_UNSYNCED };
 
 /* A row as the worker and the API see it. */
 struct queue_row {
