@@ -60,15 +60,26 @@ bool register_boot_step(struct cash_register *reg);
 void register_boot_again(struct cash_register *reg, uint32_t delay_ms);
 
 /* register_read.c */
+void register_read_start(struct cash_register *reg, enum read_purpose purpose, uint32_t document);
 bool register_read_step(struct cash_register *reg);
 
-/* cash_register.c: ends of a job. */
-void register_job_refused(struct cash_register *reg); /* with reg->why */
-void register_job_done(struct cash_register *reg, struct link_result *result);
-void register_job_do_local(struct cash_register *reg); /* a job without a fiscal document */
-void register_job_start(struct cash_register *reg);    /* from its checks on */
+/* register_end.c */
 bool register_append(struct cash_register *reg, uint8_t type, const uint8_t *payload, size_t size);
-void register_read_start(struct cash_register *reg, enum read_purpose purpose, uint32_t document);
+bool register_write_intent(struct cash_register *reg);
+struct link_result register_blank_result(const struct cash_register *reg);
+/* Checks from the start; a refusal is answered. */
+bool register_job_check_all(struct cash_register *reg);
+void register_job_refused(struct cash_register *reg); /* with reg->why */
+void register_job_unknown(struct cash_register *reg); /* OUTCOME_UNKNOWN: the key tells later */
+void register_job_done(struct cash_register *reg, struct link_result *result);
+
+/* register_work.c */
+void register_job_do_local(struct cash_register *reg); /* a job without a fiscal document */
+bool register_drawer_step(struct cash_register *reg);
+bool register_fiscal_step(struct cash_register *reg);
+
+/* cash_register.c */
+void register_job_start(struct cash_register *reg); /* from its checks on */
 void register_trace(const struct cash_register *reg, enum board_trace_level level, const char *text,
                     uint32_t number);
 
