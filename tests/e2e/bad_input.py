@@ -425,7 +425,7 @@ def exit_codes(build):
         shop.good_receipt()
 
 
-OWN_CASES = (fn_off, not_registered_and_30_days_offline, fn_expired, other_board_behind_the_address, exit_codes)
+OWN_CASES = (not_registered_and_30_days_offline, fn_expired, other_board_behind_the_address, exit_codes)
 
 
 # ---- the run ----
@@ -488,9 +488,11 @@ def main():
     run = Run(arguments.only)
     print(f"seed {arguments.seed}", flush=True)
     with concurrent.futures.ThreadPoolExecutor(4) as pool:
-        waiting = [pool.submit(run.in_one_shop, "shop_cases", arguments.build, SHOP_CASES + TILL_CASES),
+        # The longest first: they wait for a fiscal module that does not answer.
+        waiting = [pool.submit(run.case, bad_bytes.impostors_at_the_fn_link, arguments.build, arguments.seed), pool.submit(run.case, fn_off, arguments.build),
+                   pool.submit(run.in_one_shop, "shop_cases", arguments.build, SHOP_CASES + TILL_CASES),
                    pool.submit(run.in_one_shop, "wire_cases", arguments.build, bad_bytes.SHOP_CASES, arguments.seed)]
-        waiting += [pool.submit(run.case, case, arguments.build, arguments.seed) for case in reversed(bad_bytes.OWN_CASES)]
+        waiting += [pool.submit(run.case, case, arguments.build, arguments.seed) for case in bad_bytes.OWN_CASES]
         waiting += [pool.submit(run.case, case, arguments.build) for case in OWN_CASES]
         for future in waiting:
             future.result()

@@ -153,10 +153,21 @@ class Shop:
         self.port = int(wait_for("board starts", ready, START_S))
 
     def start_operator(self):
+        # A process that another thread forks holds our closed sockets until its exec, so a port may be taken for a moment yet.
+        wait_for("the operator gets its ports", self.try_operator, START_S)
+
+    def try_operator(self):
+        open(self.path("operator.log"), "wb").close()
         self.start("operator", "kkt-ofd", "serve", "--store", self.path("operator.db"), "--inn", "7704358518", "--listen",
                    f"127.0.0.1:{self.operator_port}", "--tls", f"127.0.0.1:{self.operator_tls_port}", "--tls-dir", self.path("tls"))
         ports = [self.operator_port, self.operator_tls_port]
-        wait_for("operator starts", lambda: self.alive("operator") and all(f":{port}" in self.log("operator") for port in ports), START_S)
+        wait_for("operator starts", lambda: self.processes["operator"].poll() is not None or
+                 all(f":{port}\n" in self.log("operator") for port in ports), START_S)
+        if self.processes["operator"].poll() is None:
+            return True
+        expect("Address already in use" in self.log("operator"), f"the operator does not start: {self.log('operator')}")
+        self.processes.pop("operator")
+        return False
 
     def run(self, program, *arguments, text=None, limit_s=60):
         started = time.monotonic()
