@@ -104,12 +104,28 @@ struct json_object *task_shift_status_json(const kkt_status *status)
     return object;
 }
 
+/* A closed shift or missing paper keeps a sale waiting, but what is blocked is a board that service or the operator must free. */
+static bool blocks_the_board(int reason)
+{
+    switch (reason) {
+    case ERROR_NONE:
+    case ERROR_SHIFT_CLOSED:
+    case ERROR_SHIFT_EXPIRED:
+    case ERROR_PAPER_OUT:
+    case ERROR_COVER_OPEN:
+    case ERROR_PRINTER:
+        return false;
+    default:
+        return true;
+    }
+}
+
 struct json_object *task_device_status_json(const kkt_status *status)
 {
     struct json_object *object = json_object_new_object();
     json_add_time(object, "currentDateTime", status->time);
     json_add_text(object, "shift", task_shift_word(status->shift_state));
-    json_add_bool(object, "blocked", status->block_reason != 0);
+    json_add_bool(object, "blocked", blocks_the_board(status->block_reason));
     if (status->block_reason != 0) {
         kkt_error error;
         kkt_error_describe(status->block_reason, &error);
