@@ -62,6 +62,8 @@ uint16_t cash_register_block_reason(const struct cash_register *reg)
         return ERROR_FN_SILENT;
     if (reg->foreign != ERROR_NONE)
         return reg->foreign;
+    if (reg->facts.valid_until != 0 && reg->now.calendar > reg->facts.valid_until)
+        return ERROR_FN_EXPIRED;
     if (!cash_register_registered(reg))
         return reg->facts.status.phase == FN_PHASE_READY ? ERROR_NOT_REGISTERED : ERROR_FN_STATE;
     if (reg->now.calendar == 0)
@@ -193,10 +195,13 @@ static bool paper_is_behind(const struct cash_register *reg)
     return reg->state.owed_count + 2u > OWED_SLIPS_MAX && printer_ready(reg->printer) == ERROR_NONE;
 }
 
-static bool may_take_job(const struct cash_register *reg)
+/* While the FN is being asked, only jobs that need it are taken, and only to be refused: it is known to be silent. */
+static bool may_take_job(const struct cash_register *reg, uint8_t code)
 {
-    bool free = reg->phase == REGISTER_IDLE || (reg->phase < REGISTER_IDLE && !reg->job.attached);
-    return free && !too_early(reg) && !paper_is_behind(reg);
+    bool between = reg->phase == REGISTER_IDLE || reg->phase == REGISTER_BOOT;
+    bool to_refuse = reg->phase < REGISTER_IDLE && reg->boot_failures > 0 &&
+                     (register_job_is_fiscal(code) || code == LINK_COPY);
+    return (between || to_refuse) && !reg->job.attached && !too_early(reg) && !paper_is_behind(reg);
 }
 
 static bool take_requests(struct cash_register *reg)
@@ -208,7 +213,7 @@ static bool take_requests(struct cash_register *reg)
     }
     uint8_t code = link_server_waiting(reg->link);
     bool job = code >= LINK_JOB_FIRST && code <= LINK_JOB_LAST;
-    if (code == 0 || (job && !may_take_job(reg)) || !link_server_take(reg->link, &request))
+    if (code == 0 || (job && !may_take_job(reg, code)) || !link_server_take(reg->link, &request))
         return false;
     if (job)
         accept_job(reg, &request);

@@ -75,10 +75,24 @@ static void receive_meanwhile(struct link_server *link, const struct link_frame 
     }
 }
 
+/* A job that waited in the side buffer becomes the main request once the big buffer is free. */
+static void promote_side(struct link_server *link)
+{
+    if (link->ready || link->working || link->assembler.active || !link->side_ready ||
+        !is_job(link->side_request.code))
+        return;
+    memcpy(link->message, link->side, link->side_request.size);
+    link->request = link->side_request;
+    link->request.body = link->message;
+    link->side_ready = false;
+    link->ready = true;
+}
+
 static void receive_frame(struct link_server *link, const struct link_frame *frame)
 {
     if (frame->kind != LINK_REQUEST)
         return;
+    promote_side(link); /* nothing overtakes a job that waits */
     if (link->working || link->ready) {
         receive_meanwhile(link, frame);
         return;
@@ -199,19 +213,6 @@ bool link_server_can_answer(const struct link_server *link)
     return !link->sending;
 }
 
-/* A job that waited in the side buffer becomes the main request once the big buffer is free. */
-static void promote_side(struct link_server *link)
-{
-    if (link->ready || link->working || link->assembler.active || !link->side_ready ||
-        !is_job(link->side_request.code))
-        return;
-    memcpy(link->message, link->side, link->side_request.size);
-    link->request = link->side_request;
-    link->request.body = link->message;
-    link->side_ready = false;
-    link->ready = true;
-}
-
 uint8_t link_server_waiting(struct link_server *link)
 {
     promote_side(link);
@@ -248,6 +249,10 @@ void link_server_answer(struct link_server *link, uint8_t code, uint16_t exchang
         link_server_give_back(link); /* nobody waits for it; the key tells it to whoever asks */
         return;
     }
+    /* "Ask again" for this job: the one that waits behind it must not become a document first. */
+    uint16_t told = size >= 2 ? get_u16le(data) : ERROR_NONE;
+    if (main && told >= ERROR_OUTCOME_UNKNOWN && is_job(link->side_request.code))
+        link->side_ready = false;
     link->sending = true;
     link->out = data;
     link->out_size = size;

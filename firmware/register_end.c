@@ -76,8 +76,11 @@ static void restore_outer(struct cash_register *reg)
 
 void register_job_refused(struct cash_register *reg)
 {
-    fn_release(reg->fn, FN_OWNER_REGISTER);
-    reg->phase = reg->facts.known ? REGISTER_IDLE : REGISTER_BOOT;
+    /* A job refused while the FN is being asked who it is leaves that conversation alone. */
+    if (reg->phase >= REGISTER_IDLE) {
+        fn_release(reg->fn, FN_OWNER_REGISTER);
+        reg->phase = reg->facts.known ? REGISTER_IDLE : REGISTER_BOOT;
+    }
     if (reg->has_outer)
         restore_outer(reg);
     if (!reg->job.attached)
@@ -152,7 +155,7 @@ void register_job_done(struct cash_register *reg, struct link_result *result)
     if (mine)
         result->flags |= reg->job.flags;
     fn_release(reg->fn, FN_OWNER_REGISTER);
-    reg->phase = REGISTER_IDLE;
+    reg->phase = reg->facts.known ? REGISTER_IDLE : REGISTER_BOOT;
     if (!write_done(reg, result, mine)) {
         if (mine)
             register_job_unknown(reg);

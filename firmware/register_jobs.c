@@ -281,6 +281,8 @@ static bool check_copy(struct cash_register *reg)
 {
     uint32_t number = reg->state.last_receipt;
     struct tlv tlv;
+    if (!tlv_check_dictionary(reg->job.body, reg->job.size, &reg->why))
+        return false;
     if (tlv_find(reg->job.body, reg->job.size, TAG_COPY_OF, &tlv) == 1 &&
         !tlv_get_u32(&tlv, &number))
         return register_refuse(reg, ERROR_FIELD_LENGTH, TAG_COPY_OF, 4);

@@ -53,14 +53,16 @@ static void put_identity(const struct cash_register *reg, struct byte_writer *wr
     put_text(writer, TAG_FIRMWARE_VERSION, FIRMWARE_VERSION);
     if (reg->facts.known)
         tlv_put_bytes(writer, TAG_FN_NUMBER, reg->facts.status.number, 16);
-    if (cash_register_registered(reg)) {
+    /* While the FN is silent the settings still know what this register is registered for. */
+    bool registered =
+        reg->facts.known ? cash_register_registered(reg) : cash_register_ffd(reg) != 0;
+    if (registered) {
         copy_setting(reg, writer, TAG_KKT_REGISTRATION_NUMBER);
         copy_setting(reg, writer, TAG_USER_INN);
         copy_setting(reg, writer, TAG_TAX_SYSTEMS);
         copy_setting(reg, writer, TAG_FNS_SITE);
     }
-    tlv_put_u8(writer, TAG_REGISTERED_FFD,
-               cash_register_registered(reg) ? cash_register_ffd(reg) : 0);
+    tlv_put_u8(writer, TAG_REGISTERED_FFD, registered ? cash_register_ffd(reg) : 0);
     tlv_put_u8(writer, TAG_PAPER_COLUMNS, reg->printer->columns);
     tlv_put_u32(writer, TAG_MESSAGE_MAX, LINK_MESSAGE_MAX);
 }

@@ -222,7 +222,7 @@ def blocked(shop, name):
 
 
 def not_blocked(shop, limit_s=10):
-    wait_for("nothing is in the way of a sale", lambda: not shop.status()["deviceStatus"]["blocked"], limit_s)
+    wait_for("nothing is in the way of a sale", lambda: "blockReason" not in shop.status()["deviceStatus"], limit_s)
 
 
 def paper_out_before(shop):
