@@ -406,6 +406,16 @@ static void take_registration(const struct task *task, struct task_environment *
     environment->tax_systems = systems;
 }
 
+/* A receipt's bytes depend on the format the board is registered for: before that it is refused here, so that its key
+ * stays free for the same task later. */
+static void need_registration(struct task *task, const struct task_environment *environment)
+{
+    bool known = environment->serial[0] != '\0' && !environment->judging;
+    if (known && environment->ffd == 0 && task->error.code == 0 &&
+        task->info->job == KKT_JOB_RECEIPT)
+        kkt_error_describe(ERROR_NOT_REGISTERED, &task->error);
+}
+
 static int read_tasks(struct json_object *root, const struct task_environment *environment,
                       struct task_list *list, kkt_error *error)
 {
@@ -430,6 +440,7 @@ static int read_tasks(struct json_object *root, const struct task_environment *e
     for (size_t i = 0; i < list->count; i++) {
         struct task *task = &list->tasks[i];
         read_task(list->array ? json_object_array_get_idx(root, i) : root, &current, task, buffer);
+        need_registration(task, &current);
         if (task->error.code == 0 && task->info->type == TASK_REGISTRATION)
             take_registration(task, &current);
     }
