@@ -42,6 +42,7 @@ deps: ## Install the Debian packages of packages.txt that are missing
 	@tools/install-packages
 
 demo: deps ## A shop's day with every failure, and the five-way comparison
+	@echo "building (about a minute the first time)"
 	@$(MAKE) --no-print-directory -s -j2 programs
 	@python3 tests/e2e/demo.py --build $(BUILD)
 
