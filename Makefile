@@ -15,8 +15,10 @@ WARN     := -Wall -Wextra -Wconversion -Wshadow -Werror
 CFLAGS   ?= -O2 -g
 SANITIZE  = $(if $(filter asan,$(MODE)),-fsanitize=address$(comma)undefined -fno-sanitize-recover=all -fno-omit-frame-pointer)
 ALL_CFLAGS = -std=c11 $(WARN) $(CFLAGS) $(SANITIZE) -fPIC -I. -D_GNU_SOURCE -DOPENKKT_VERSION='"$(VERSION)"' $(PKG_CFLAGS)
-PKG_CFLAGS := $(shell pkg-config --cflags $(PKGS) 2>/dev/null)
-LIBS      = $(shell pkg-config --libs $(PKGS)) -lmbedtls -lmbedx509 -lmbedcrypto -lpthread
+# Quiet before the packages are there: `make deps` still has to bring pkg-config.
+pkg       = $(shell { pkg-config $(1); } 2>/dev/null)
+PKG_CFLAGS := $(call pkg,--cflags $(PKGS))
+LIBS      = $(call pkg,--libs $(PKGS)) -lmbedtls -lmbedx509 -lmbedcrypto -lpthread
 
 sources   = $(filter-out %/main.c,$(wildcard $(1)/*.c))
 objects   = $(patsubst %.c,$(BUILD)/%.o,$(call sources,$(1)))
@@ -100,14 +102,14 @@ $(BUILD)/libkkt.a: $(call objects,hostdrv) $(call objects,proto)
 	@rm -f $@
 	ar rcs $@ $^
 $(BUILD)/libkkt.so: $(call objects,hostdrv) $(call objects,proto)
-	$(CC) $(LDFLAGS) $(SANITIZE) -shared -Wl,-soname,libkkt.so.0 $^ $(shell pkg-config --libs libserialport libusb-1.0 sqlite3) -o $@
+	$(CC) $(LDFLAGS) $(SANITIZE) -shared -Wl,-soname,libkkt.so.0 $^ $(call pkg,--libs libserialport libusb-1.0 sqlite3) -o $@
 	@ln -sf libkkt.so $@.0
 
 # ---- Tests -------------------------------------------------------------------------------------
 
 $(BUILD)/tests/unit/%_test: $(BUILD)/tests/unit/%_test.o $(LINK_ARCHIVES)
-	$(CC) $(LDFLAGS) $(SANITIZE) $< -Wl,--start-group $(LINK_ARCHIVES) -Wl,--end-group -lcmocka $(LIBS) $(shell pkg-config --libs umockdev-1.0 2>/dev/null) -o $@
-$(BUILD)/tests/unit/serial_test.o: EXTRA_CFLAGS += $(shell pkg-config --cflags umockdev-1.0 2>/dev/null)
+	$(CC) $(LDFLAGS) $(SANITIZE) $< -Wl,--start-group $(LINK_ARCHIVES) -Wl,--end-group -lcmocka $(LIBS) $(call pkg,--libs umockdev-1.0) -o $@
+$(BUILD)/tests/unit/serial_test.o: EXTRA_CFLAGS += $(call pkg,--cflags umockdev-1.0)
 $(BUILD)/tests/bench/bench: $(BUILD)/tests/bench/bench.o $(LINK_ARCHIVES)
 	$(CC) $(LDFLAGS) $(SANITIZE) $< -Wl,--start-group $(LINK_ARCHIVES) -Wl,--end-group $(LIBS) -o $@
 tests: $(UNIT_TESTS:%=$(BUILD)/tests/unit/%)
