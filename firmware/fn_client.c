@@ -33,8 +33,9 @@ void fn_release(struct fn_client *fn, enum fn_owner owner)
         fn->register_waits = false;
 }
 
-/* Commands that write to the archive or compute signs may take several seconds. */
-static uint32_t answer_timeout_ms(uint8_t command)
+/* Commands that write to the archive and compute signs: they may take several seconds, and their answers prove themselves by
+ * the number of the document they made. */
+static bool forms_document(uint8_t command)
 {
     switch (command) {
     case FN_REGISTRATION_FORM:
@@ -44,9 +45,9 @@ static uint32_t answer_timeout_ms(uint8_t command)
     case FN_SHIFT_CLOSE_FORM:
     case FN_RECEIPT_FORM:
     case FN_STATE_FORM:
-        return FN_FORM_TIMEOUT_MS;
+        return true;
     default:
-        return FN_ANSWER_TIMEOUT_MS;
+        return false;
     }
 }
 
@@ -70,7 +71,8 @@ void fn_start(struct fn_client *fn, uint8_t command, const uint8_t *data, size_t
     fn->tx_size = fn_frame_encode(command, data, size, fn->tx, sizeof(fn->tx));
     fn->tx_sent = 0;
     fn->enq_left = FN_ENQ_TRIES;
-    fn->deadline = now + answer_timeout_ms(command);
+    fn->enquired = false;
+    fn->deadline = now + (forms_document(command) ? FN_FORM_TIMEOUT_MS : FN_ANSWER_TIMEOUT_MS);
     fn->data = NULL;
     fn->size = 0;
     fn->commands_sent++;
@@ -88,17 +90,21 @@ static void send_pending(struct fn_client *fn)
     }
 }
 
-/* Asks for the last answer again; false when that was tried often enough. */
-static bool ask_again(struct fn_client *fn, mono_ms now)
+/* Asks for the last answer again; false when that is of no use or was tried often enough. After silence the command itself may be lost,
+ * and the last answer be the one before: only an answer that proves itself is asked for then. A damaged frame is an answer to
+ * this command. */
+static bool ask_again(struct fn_client *fn, mono_ms now, bool damaged)
 {
-    if (fn->enq_left == 0)
+    bool useful = damaged || fn->enquired || forms_document(fn->command);
+    if (!useful || fn->enq_left == 0)
         return false;
+    fn->enquired = true;
     fn->enq_left--;
     discard_stale_input(fn);
     fn->tx[0] = FN_FRAME_ENQ;
     fn->tx_size = 1;
     fn->tx_sent = 0;
-    fn->deadline = now + FN_ANSWER_TIMEOUT_MS;
+    fn->deadline = now + FN_ENQ_TIMEOUT_MS;
     return true;
 }
 
@@ -133,7 +139,7 @@ enum fn_state fn_client_step(struct fn_client *fn, mono_ms now)
         bad = bad || decoded == FN_DECODED_BAD;
     }
     if (bad || now >= fn->deadline) {
-        if (!ask_again(fn, now)) {
+        if (!ask_again(fn, now, bad)) {
             fn->present = false;
             fn->state = FN_STATE_FAILED;
         } else {

@@ -227,7 +227,10 @@ bool register_fiscal_step(struct cash_register *reg)
         break;
     case REGISTER_JOB_BEGIN:
     case REGISTER_JOB_DATA:
-        if (fn_ok(reg->fn))
+        /* A receipt must never be formed without data that got lost: begun anew it costs nothing. */
+        if (reg->fn->enquired)
+            register_boot_again(reg, 0);
+        else if (fn_ok(reg->fn))
             feed_or_form(reg);
         else
             undo(reg);

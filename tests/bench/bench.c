@@ -253,7 +253,7 @@ static void count_costs(kkt_queue *queue, kkt *device)
            480);
     figure("link_answer_bytes", answer_bytes(queue, device), "bytes", '<', 64);
     figure("link_round_trips", (double)(after.requests_sent - before.requests_sent) / n,
-           "per receipt", '<', 1);
+           "requests", '<', 1);
     figure("journal_bytes_per_receipt", bytes / n, "bytes", '<', 1024);
     figure("erases_in_sale", in_request, "erases", '<', 0);
     figure("erases_between_sales", erases, "erases", '-', 0);

@@ -422,6 +422,31 @@ static void test_fn_faults(void **state)
     world_destroy(&world);
 }
 
+/* A command lost on its way must not be taken for done because ENQ brings the answer before it. */
+static void test_lost_fn_commands(void **state)
+{
+    (void)state;
+    static const uint8_t commands[] = {FN_STATUS, FN_RECEIPT_BEGIN, FN_DATA, FN_RECEIPT_FORM};
+    world_create(&world, false);
+    world_ready(&world, FFD_1_05);
+    world_must(sale(1, SETTLEMENT_SALE, 1, 500));
+    save();
+    for (size_t i = 0; i < sizeof(commands); i++) {
+        restore();
+        world.lose_command = commands[i];
+        struct outcome outcome = sale(7, SETTLEMENT_SALE, 3, 1000);
+        assert_int_equal(world.lose_command, 0);
+        assert_true(outcome.answered);
+        world_run(&world, 20000);
+        expect_exactly_once(3, 500);
+        uint8_t document[4096];
+        struct tlv item;
+        size_t size = fnm_document_read(world.fnm, 4, document, sizeof(document));
+        assert_int_equal(tlv_find(document + 4, size - 4, TAG_ITEM, &item), 1);
+    }
+    world_destroy(&world);
+}
+
 /* A shift opening cut off by the FN's power after its commit: found again, and the cashier is still
  * known. */
 static void test_cashier_survives_a_cut(void **state)
@@ -561,6 +586,7 @@ int main(void)
         cmocka_unit_test(test_cut_at_every_flash_operation),
         cmocka_unit_test(test_cut_in_recovery),
         cmocka_unit_test(test_fn_faults),
+        cmocka_unit_test(test_lost_fn_commands),
         cmocka_unit_test(test_cashier_survives_a_cut),
         cmocka_unit_test(test_paper_out_in_a_slip),
         cmocka_unit_test(test_text_under_an_item_survives),
