@@ -39,7 +39,8 @@ struct world {
     mono_ms mono;
     int64_t clock_offset; /* calendar = WORLD_START + mono + offset */
     bool clock_unset;
-    uint8_t lose_command; /* the next FN command with this code is lost on its way, 0 none */
+    uint8_t lose_command; /* an FN command with this code is lost on its way, 0 none */
+    unsigned lose_after;  /* ... after so many of them came through */
     uint32_t generation;
     /* Host side. */
     uint8_t to_board[WORLD_WIRE], from_board[WORLD_WIRE];
@@ -151,7 +152,8 @@ static int world_port_write(void *context, enum board_port port, const uint8_t *
     struct world *world = context;
     if (port == BOARD_PORT_FN) {
         /* A whole frame comes in one write. */
-        if (size > 3 && world->lose_command != 0 && data[3] == world->lose_command) {
+        if (size > 3 && world->lose_command != 0 && data[3] == world->lose_command &&
+            world->lose_after-- == 0) {
             world->lose_command = 0;
             return (int)size;
         }
