@@ -195,7 +195,8 @@ static bool paper_is_behind(const struct cash_register *reg)
     return reg->state.owed_count + 2u > OWED_SLIPS_MAX && printer_ready(reg->printer) == ERROR_NONE;
 }
 
-/* While the FN is being asked, only jobs that need it are taken, and only to be refused: it is known to be silent. */
+/* While the FN is being asked, only jobs that need it are taken, and only to be refused: it is
+ * known to be silent. */
 static bool may_take_job(const struct cash_register *reg, uint8_t code)
 {
     bool between = reg->phase == REGISTER_IDLE || reg->phase == REGISTER_BOOT;

@@ -33,8 +33,8 @@ void fn_release(struct fn_client *fn, enum fn_owner owner)
         fn->register_waits = false;
 }
 
-/* Commands that write to the archive and compute signs: they may take several seconds, and their answers prove themselves by
- * the number of the document they made. */
+/* Commands that write to the archive and compute signs: they may take several seconds, and their
+ * answers prove themselves by the number of the document they made. */
 static bool forms_document(uint8_t command)
 {
     switch (command) {
@@ -90,9 +90,9 @@ static void send_pending(struct fn_client *fn)
     }
 }
 
-/* Asks for the last answer again; false when that is of no use or was tried often enough. After silence the command itself may be lost,
- * and the last answer be the one before: only an answer that proves itself is asked for then. A damaged frame is an answer to
- * this command. */
+/* Asks for the last answer again; false when that is of no use or was tried often enough. After
+ * silence the command itself may be lost, and the last answer be the one before: only an answer
+ * that proves itself is asked for then. A damaged frame is an answer to this command. */
 static bool ask_again(struct fn_client *fn, mono_ms now, bool damaged)
 {
     bool useful = damaged || fn->enquired || forms_document(fn->command);

@@ -1,19 +1,19 @@
-/* One command at a time to the fiscal storage module: frame out, answer in, ENQ when an answer was damaged or a document's
- * answer is late.
+/* One command at a time to the fiscal storage module: frame out, answer in, ENQ when an answer was
+ * damaged or a document's answer is late.
  *
  *   IDLE --fn_start--> WAITING --good frame--> DONE --fn_start--> WAITING ...
  *                         |--damaged, or late and forming; ENQ left--> WAITING (ENQ sent)
  *                         '--otherwise--> FAILED (silent) --fn_start--> WAITING ...
  *
- * Always true: at most one command is on the wire; a command is never sent twice by itself (only its
- * answer is asked for again), because sending 16h twice could punch twice. An answer that came by ENQ is
- * marked: when the command itself was lost it is the answer before. The answer's data stay valid until
- * the next fn_start. Silence ends: FAILED comes at most 6 s after a command, 13 s after one that forms a
- * document.
+ * Always true: at most one command is on the wire; a command is never sent twice by itself (only
+ * its answer is asked for again), because sending 16h twice could punch twice. An answer that came
+ * by ENQ is marked: when the command itself was lost it is the answer before. The answer's data
+ * stay valid until the next fn_start. Silence ends: FAILED comes at most 6 s after a command, 13 s
+ * after one that forms a document.
  *
- * Users take turns: fn_acquire gives the line to one owner, for one indivisible sequence of commands
- * (a document, a message to the operator, a read-back). A waiting cash register goes before everybody
- * else.
+ * Users take turns: fn_acquire gives the line to one owner, for one indivisible sequence of
+ * commands (a document, a message to the operator, a read-back). A waiting cash register goes
+ * before everybody else.
  */
 #ifndef FIRMWARE_FN_CLIENT_H
 #define FIRMWARE_FN_CLIENT_H

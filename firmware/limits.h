@@ -16,8 +16,8 @@
 
 #define FN_ANSWER_TIMEOUT_MS     3000u  /* then ENQ */
 #define FN_FORM_TIMEOUT_MS       10000u /* forming a document may take several seconds */
-#define FN_ENQ_TRIES                3u
-#define FN_ENQ_TIMEOUT_MS           1000u /* an answer that exists comes at once */
+#define FN_ENQ_TRIES             3u
+#define FN_ENQ_TIMEOUT_MS        1000u /* an answer that exists comes at once */
 #define HOST_FRAGMENT_TIMEOUT_MS 2000u /* silence inside a message: it is forgotten */
 #define OFD_POLL_MS              1000u /* at most 60 s by the protocol */
 #define OFD_RETRY_FIRST_MS       1000u

@@ -130,19 +130,32 @@ static void receive_bytes(struct link_server *link, mono_ms now)
         link_assembler_init(&link->assembler, link->message, sizeof(link->message));
 }
 
-static void next_event(struct link_server *link)
+/* Puts the events that wait behind what is in the wire buffer already, as far as there is room. */
+static void add_events(struct link_server *link)
 {
-    const struct link_event *event = &link->events[0];
-    struct link_frame frame = {.kind = LINK_EVENT,
-                               .code = event->code,
-                               .exchange = link->event_number++,
-                               .total = event->size,
-                               .payload = event->body,
-                               .length = event->size};
-    link->wire_size = link_frame_encode(&frame, link->wire, sizeof(link->wire));
-    link->wire_sent = 0;
-    link->event_count--;
-    memmove(&link->events[0], &link->events[1], link->event_count * sizeof(link->events[0]));
+    while (link->event_count > 0) {
+        const struct link_event *event = &link->events[0];
+        struct link_frame frame = {.kind = LINK_EVENT,
+                                   .code = event->code,
+                                   .exchange = link->event_number,
+                                   .total = event->size,
+                                   .payload = event->body,
+                                   .length = event->size};
+        size_t size = link_frame_encode(&frame, link->wire + link->wire_size,
+                                        sizeof(link->wire) - link->wire_size);
+        if (size == 0)
+            return;
+        link->wire_size += size;
+        link->event_number++;
+        link->event_count--;
+        memmove(&link->events[0], &link->events[1], link->event_count * sizeof(link->events[0]));
+    }
+}
+
+/* Nothing will be answered soon that an event could travel with. */
+static bool idle(const struct link_server *link)
+{
+    return !link->working && !link->ready && !link->side_ready;
 }
 
 /* Nobody takes the bytes: what they belong to is forgotten, the key repairs it. */
@@ -175,10 +188,13 @@ static void send_bytes(struct link_server *link, mono_ms now)
                     &link->out_offset, link->wire, sizeof(link->wire));
                 link->wire_sent = 0;
                 assert(link->wire_size > 0);
-                if (link->out_offset >= link->out_size)
+                if (link->out_offset >= link->out_size) {
                     finish_sending(link);
-            } else if (link->event_count > 0) {
-                next_event(link);
+                    add_events(link);
+                }
+            } else if (link->event_count > 0 && idle(link)) {
+                link->wire_size = link->wire_sent = 0;
+                add_events(link);
             } else {
                 link->last_progress = now;
                 return;

@@ -5,6 +5,8 @@
  * answer (its new exchange number gets it), a request of one fragment waits in a small side buffer
  * (queries are answered meanwhile, a job is next), anything else is told BUSY at once.
  *
+ * Events wait for the answer under way and travel with it; with nothing under way they go at once.
+ *
  * Always true: an answer carries the exchange number of the newest request it belongs to; after a
  * new peer connected nothing meant for the old one is sent; a peer that takes no byte for
  * LINK_STALL_MS loses what was meant for it; a half-received message is forgotten after

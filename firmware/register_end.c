@@ -1,4 +1,5 @@
-/* The end of every job, and the records it writes: DONE makes a result durable and then answers it, a refusal answers and changes nothing.
+/* The end of every job, and the records it writes: DONE makes a result durable and then answers it,
+ * a refusal answers and changes nothing.
  */
 #include "firmware/register_internal.h"
 

@@ -1,4 +1,5 @@
-/* The middle of a job: what is done locally, and the FN's document from status to forming. How it ends is register_end.c.
+/* The middle of a job: what is done locally, and the FN's document from status to forming. How it
+ * ends is register_end.c.
  */
 #include "firmware/register_internal.h"
 
@@ -227,7 +228,8 @@ bool register_fiscal_step(struct cash_register *reg)
         break;
     case REGISTER_JOB_BEGIN:
     case REGISTER_JOB_DATA:
-        /* A receipt must never be formed without data that got lost: begun anew it costs nothing. */
+        /* A receipt must never be formed without data that got lost: begun anew it costs
+         * nothing. */
         if (reg->fn->enquired)
             register_boot_again(reg, 0);
         else if (fn_ok(reg->fn))

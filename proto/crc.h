@@ -17,5 +17,7 @@
 uint16_t crc16_update(uint16_t crc, const void *bytes, size_t size);
 /* Continues a CRC-32C from crc (CRC32C_INIT to start); pre- and post-inversion are inside. */
 uint32_t crc32c_update(uint32_t crc, const void *bytes, size_t size);
+/* The same without the PC's instruction: what a microcontroller runs. */
+uint32_t crc32c_by_table(uint32_t crc, const void *bytes, size_t size);
 
 #endif

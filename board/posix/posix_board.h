@@ -50,7 +50,7 @@ struct posix_board_options {
     bool unpaced;          /* prints as fast as the bytes come */
     uint32_t fn_delay_ms;  /* of every FN answer */
     uint32_t drawer_close_ms; /* until the person shuts it; UINT32_MAX: never */
-    bool no_paper; /* the head prints, and the slips are thrown away: for measuring */
+    bool no_paper;            /* the head prints, and the slips are thrown away: for measuring */
     bool no_png, accept_unsigned, no_sync, quiet, verbose;
 };
 

@@ -317,7 +317,8 @@ static int by_ratio(const void *left, const void *right)
     return a[0] < b[0] ? -1 : a[0] > b[0];
 }
 
-/* Both rates side by side, several times: the machine's mood changes from second to second. The median pair counts. */
+/* Both rates side by side, several times: the machine's mood changes from second to second. The
+ * median pair counts. */
 static void measure_rates(kkt_queue *queue, kkt *device)
 {
     double pairs[ROUNDS][3];
@@ -332,7 +333,8 @@ static void measure_rates(kkt_queue *queue, kkt *device)
     const double *median = pairs[ROUNDS / 2];
     figure("receipts_per_second", median[1], "1/s", '-', 0);
     figure("fdatasync_per_second", median[2], "1/s", '-', 0);
-    /* A time, though a ratio: a busy machine may break it, so only `make bench` holds it against its limit. */
+    /* A time, though a ratio: a busy machine may break it, so only `make bench` holds it against
+     * its limit. */
     bool timed = getenv("BENCH_COUNTED_ONLY") == NULL;
     figure("receipts_per_fdatasync", median[0], "ratio", timed ? '>' : '-', 0.25);
 }

@@ -422,8 +422,8 @@ static void test_fn_faults(void **state)
     world_destroy(&world);
 }
 
-/* A command lost on its way must not be taken for done because ENQ brings the answer before it: least of all the second block of
- * a receipt's data. */
+/* A command lost on its way must not be taken for done because ENQ brings the answer before it:
+ * least of all the second block of a receipt's data. */
 static void test_lost_fn_commands(void **state)
 {
     (void)state;

@@ -406,8 +406,8 @@ static void take_registration(const struct task *task, struct task_environment *
     environment->tax_systems = systems;
 }
 
-/* A receipt's bytes depend on the format the board is registered for: before that it is refused here, so that its key
- * stays free for the same task later. */
+/* A receipt's bytes depend on the format the board is registered for: before that it is refused
+ * here, so that its key stays free for the same task later. */
 static void need_registration(struct task *task, const struct task_environment *environment)
 {
     bool known = environment->serial[0] != '\0' && !environment->judging;

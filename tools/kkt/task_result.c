@@ -104,7 +104,8 @@ struct json_object *task_shift_status_json(const kkt_status *status)
     return object;
 }
 
-/* A closed shift or missing paper keeps a sale waiting, but what is blocked is a board that service or the operator must free. */
+/* A closed shift or missing paper keeps a sale waiting, but what is blocked is a board that
+ * service or the operator must free. */
 static bool blocks_the_board(int reason)
 {
     switch (reason) {
