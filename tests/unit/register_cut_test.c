@@ -1,5 +1,5 @@
-/* The cash register's promise: one key, one document, under power cuts at every flash operation, cuts
- * inside the recovery, and every fault of the FN's line. */
+/* The cash register's promise: one key, one document, under power cuts at every flash operation,
+ * cuts inside the recovery, and every fault of the FN's line. */
 #include "tests/unit/world.h"
 
 static struct world world;
