@@ -52,7 +52,7 @@ test: deps ## All tests, plain and with ASan+UBSan; ends with "N passed, N faile
 	@tests/run
 
 bench: deps ## Counted figures with their limits
-	@$(MAKE) --no-print-directory -s -j2 programs cortex-m3 $(BUILD)/tests/bench/bench
+	@$(MAKE) --no-print-directory -s -j2 programs $(BUILD)/tests/bench/bench
 	@tests/bench/run $(BUILD)
 
 lint: deps ## clang-format, clang-tidy, cppcheck, dependency directions, size ratchet
