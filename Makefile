@@ -130,4 +130,18 @@ $(CM3)/firmware.elf: $(CM3_OBJS)
 cortex-m3: $(CM3)/firmware.elf ## Compile firmware and proto for a Cortex-M3 and print their size
 	@tests/bench/cm3_size $(CM3) $(CROSS)
 
+# ---- Fuzzing: tests/fuzz/NAME_fuzz.c, all of it built by clang into build/fuzz ------------------
+
+FUZZ_TARGETS := $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/*_fuzz.c))
+FUZZ_FLAGS    = -fsanitize=fuzzer-no-link$(comma)address$(comma)undefined -fno-sanitize-recover=all
+FUZZ_ARCHIVES = $(filter-out $(BUILD)/board/posix.a $(BUILD)/board/null.a $(BUILD)/board/tls.a,$(LINK_ARCHIVES))
+SECONDS      ?= 10
+.PHONY: fuzz fuzz-targets
+$(BUILD)/tests/fuzz/%_fuzz: $(BUILD)/tests/fuzz/%_fuzz.o $(FUZZ_ARCHIVES)
+	$(CC) -fsanitize=fuzzer,address,undefined $< -Wl,--start-group $(FUZZ_ARCHIVES) -Wl,--end-group -lcmocka $(LIBS) -o $@
+fuzz-targets: $(FUZZ_TARGETS:%=$(BUILD)/tests/fuzz/%)
+fuzz: deps ## Fuzz every parser for SECONDS (10) each
+	@$(MAKE) --no-print-directory -s BUILD=build/fuzz CC=clang CFLAGS="-O1 -g $(FUZZ_FLAGS)" fuzz-targets
+	@tests/fuzz/run build/fuzz $(SECONDS)
+
 -include $(shell find build -name '*.d' 2>/dev/null)
