@@ -371,7 +371,6 @@ static void printer_event(struct cash_register *reg, const struct printer_event 
         byte_writer_init(&writer, payload, sizeof(payload));
         tlv_put_u32(&writer, TAG_DOCUMENT_NUMBER, document);
         link_server_event(reg->link, LINK_EVENT_PRINTED, payload, writer.length);
-        register_trace(reg, TRACE_INFO, "paper: slip printed, document ", document);
     }
 }
 
