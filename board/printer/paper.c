@@ -274,7 +274,13 @@ static void append(struct paper *paper, const char *record, size_t length)
     gather(paper, record, length);
 }
 
-void paper_line(struct paper *paper, uint8_t style, const uint8_t *text, size_t length)
+/* Slips of a head without a folder are thrown away: nothing is worth writing down. */
+static bool kept(const struct paper *paper)
+{
+    return paper->directory[0] != 0;
+}
+
+static void record_line(struct paper *paper, uint8_t style, const uint8_t *text, size_t length)
 {
     char record[RECORD_SIZE];
     int head = snprintf(record, sizeof record, "T %02x ", style);
@@ -284,12 +290,19 @@ void paper_line(struct paper *paper, uint8_t style, const uint8_t *text, size_t 
     size_t size = cp866_to_utf8(text, length < room / 3 ? length : room / 3, record + head, room);
     record[(size_t)head + size] = '\n';
     append(paper, record, (size_t)head + size + 1);
+}
+
+void paper_line(struct paper *paper, uint8_t style, const uint8_t *text, size_t length)
+{
+    if (kept(paper))
+        record_line(paper, style, text, length);
     paper->blank = false;
     paper->counters.lines++;
     paper->counters.dots += (style & PAPER_TALL) != 0 ? PAPER_TALL_DOTS : PAPER_LINE_DOTS;
 }
 
-void paper_qr(struct paper *paper, uint16_t module_dots, const uint8_t *content, size_t length)
+static void record_qr(struct paper *paper, uint16_t module_dots, const uint8_t *content,
+                      size_t length)
 {
     static const char digits[] = "0123456789abcdef";
     char record[RECORD_SIZE];
@@ -300,6 +313,12 @@ void paper_qr(struct paper *paper, uint16_t module_dots, const uint8_t *content,
     }
     record[used++] = '\n';
     append(paper, record, used);
+}
+
+void paper_qr(struct paper *paper, uint16_t module_dots, const uint8_t *content, size_t length)
+{
+    if (kept(paper))
+        record_qr(paper, module_dots, content, length);
     paper->blank = false;
     paper->counters.lines++;
     paper->counters.dots += (uint64_t)33 * module_dots; /* version 4, as receipts have */
