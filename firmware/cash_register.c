@@ -72,8 +72,7 @@ uint16_t cash_register_block_reason(const struct cash_register *reg)
         return ERROR_OFD_OVERDUE;
     if (!reg->state.shift_open)
         return ERROR_SHIFT_CLOSED;
-    if (reg->now.calendar > reg->state.shift_opened_at &&
-        reg->now.calendar - reg->state.shift_opened_at > 86400u)
+    if (register_shift_expired(reg))
         return ERROR_SHIFT_EXPIRED;
     return printer_ready(reg->printer);
 }

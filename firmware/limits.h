@@ -22,6 +22,7 @@
 #define OFD_POLL_MS              1000u /* at most 60 s by the protocol */
 #define OFD_RETRY_FIRST_MS       1000u
 #define OFD_RETRY_MAX_MS         60000u
+#define SHIFT_MAX_S              86400u /* a shift lasts 24 h at most */
 #define DRAWER_PULSE_MS          200u
 #define DRAWER_SENSE_MS          1500u /* not open by then: stuck */
 

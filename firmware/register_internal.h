@@ -11,6 +11,8 @@
 bool register_job_check(struct cash_register *reg);
 /* The FN's part of the check, with fresh facts. */
 bool register_job_check_fn(struct cash_register *reg);
+/* Open for over 24 h: only closing is possible (KKT-FN protocol, answer 16h). */
+bool register_shift_expired(const struct cash_register *reg);
 /* Does this job form a fiscal document? */
 bool register_job_is_fiscal(uint8_t code);
 /* Fills reg->why; always false, so that a check can end with it. */

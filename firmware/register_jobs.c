@@ -6,8 +6,6 @@
 #include "proto/inn.h"
 #include "proto/tag_check.h"
 
-#define SHIFT_MAX_S 86400u
-
 bool register_refuse(struct cash_register *reg, uint16_t code, uint16_t tag, uint64_t expected)
 {
     reg->why = (struct refusal){.code = code, .tag = tag, .expected = expected};
@@ -49,7 +47,7 @@ static bool check_paper(struct cash_register *reg, uint16_t form)
     return true;
 }
 
-static bool shift_expired(const struct cash_register *reg)
+bool register_shift_expired(const struct cash_register *reg)
 {
     return reg->state.shift_open && reg->now.calendar > reg->state.shift_opened_at &&
            reg->now.calendar - reg->state.shift_opened_at > SHIFT_MAX_S;
@@ -59,7 +57,7 @@ static bool check_shift_is_open(struct cash_register *reg)
 {
     if (!reg->state.shift_open)
         return register_refuse(reg, ERROR_SHIFT_CLOSED, TAG_SHIFT_NUMBER, 0);
-    if (shift_expired(reg))
+    if (register_shift_expired(reg))
         return register_refuse(reg, ERROR_SHIFT_EXPIRED, TAG_SHIFT_NUMBER,
                                reg->state.shift_opened_at + SHIFT_MAX_S);
     return true;
@@ -127,7 +125,8 @@ static bool check_shift_open(struct cash_register *reg)
     if (!reg->job.inner && !check_report_body(reg))
         return false;
     if (reg->state.shift_open)
-        return register_refuse(reg, shift_expired(reg) ? ERROR_SHIFT_EXPIRED : ERROR_SHIFT_OPEN,
+        return register_refuse(reg,
+                               register_shift_expired(reg) ? ERROR_SHIFT_EXPIRED : ERROR_SHIFT_OPEN,
                                TAG_SHIFT_NUMBER, reg->state.shift_number);
     struct tlv cashier;
     if (tlv_find(reg->job.body, reg->job.size, TAG_CASHIER, &cashier) != 1)

@@ -71,9 +71,7 @@ static uint8_t shift_state(const struct cash_register *reg)
 {
     if (!reg->state.shift_open)
         return SHIFT_CLOSED;
-    bool expired = reg->now.calendar > reg->state.shift_opened_at &&
-                   reg->now.calendar - reg->state.shift_opened_at > 86400u;
-    return expired ? SHIFT_EXPIRED : SHIFT_OPEN;
+    return register_shift_expired(reg) ? SHIFT_EXPIRED : SHIFT_OPEN;
 }
 
 static uint8_t print_state(const struct cash_register *reg)
@@ -106,7 +104,7 @@ static void put_status(const struct cash_register *reg, struct byte_writer *writ
     tlv_put_u32(writer, TAG_RECEIPT_NUMBER, state->receipts);
     if (state->shift_open) {
         tlv_put_u32(writer, TAG_SHIFT_OPENED_AT, state->shift_opened_at);
-        tlv_put_u32(writer, TAG_SHIFT_EXPIRES_AT, state->shift_opened_at + 86400u);
+        tlv_put_u32(writer, TAG_SHIFT_EXPIRES_AT, state->shift_opened_at + SHIFT_MAX_S);
     }
     tlv_put_u8(writer, TAG_PAPER_STATE, reg->printer->paper);
     tlv_put_u8(writer, TAG_PRINT_STATE, print_state(reg));
