@@ -276,6 +276,33 @@ static void test_cashier_survives_a_cut(void **state)
     world_destroy(&world);
 }
 
+/* Flash that is a file loses with the power what was not synced. A receipt is answered before its
+ * DONE is: INTENT and FN make the same answer again. */
+static void test_unsynced_flash_is_lost(void **state)
+{
+    (void)state;
+    world_create(&world, false);
+    world_ready(&world, FFD_1_05);
+    world_must(sale(1, SETTLEMENT_SALE, 1, 500));
+    save();
+    restore();
+    struct outcome first = world_must(sale(7, SETTLEMENT_SALE, 3, 1000));
+    assert_memory_not_equal(world.flash, world.synced, WORLD_FLASH); /* the DONE at least */
+    memcpy(world.flash, world.synced, WORLD_FLASH);
+    expect_exactly_once(3, 500);
+    struct outcome again = world_must(sale(7, SETTLEMENT_SALE, 3, 1000));
+    assert_int_equal(again.result.document, first.result.document);
+    assert_int_equal(again.result.fiscal_sign, first.result.fiscal_sign);
+    assert_int_equal(again.result.time, first.result.time);
+    /* A closed shift's DONE is synced, and carries everything before it. */
+    size_t size = world_cashier(body, sizeof(body));
+    world_must(world_job(&world, LINK_SHIFT_CLOSE, 9, body, size));
+    memcpy(world.flash, world.synced, WORLD_FLASH);
+    assert_int_equal(world_power_on(&world), ERROR_NONE);
+    assert_int_equal(world_status(&world, TAG_SHIFT_STATE), SHIFT_CLOSED);
+    world_destroy(&world);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -283,6 +310,7 @@ int main(void)
         cmocka_unit_test(test_cut_in_recovery),
         cmocka_unit_test(test_fn_faults),
         cmocka_unit_test(test_lost_fn_commands),
+        cmocka_unit_test(test_unsynced_flash_is_lost),
         cmocka_unit_test(test_cashier_survives_a_cut),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

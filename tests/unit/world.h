@@ -31,6 +31,7 @@ enum tear { TEAR_NOTHING, TEAR_ALL, TEAR_PREFIX, TEAR_SUFFIX, TEAR_BITS, TEAR_SH
 
 struct world {
     uint8_t flash[WORLD_FLASH];
+    uint8_t synced[WORLD_FLASH]; /* what a power cut leaves of flash that is a buffered file */
     struct board board;
     struct firmware firmware;
     struct fnm *fnm;
@@ -128,6 +129,7 @@ static int world_flash_sync(void *context)
 {
     struct world *world = context;
     world->syncs++;
+    memcpy(world->synced, world->flash, sizeof(world->synced));
     return 0;
 }
 
