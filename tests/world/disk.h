@@ -1,0 +1,84 @@
+/* The host's disk in the simulated world: an SQLite VFS in memory that remembers what was synced.
+ *
+ * A disk holds a few named files. Each file has two images: what programs see now, and what was
+ * synced. disk_crash(PROCESS) is a killed process: what programs saw stays. disk_crash(MACHINE) is
+ * a power failure: of every write since the last sync of its file the disk keeps all, nothing, or a
+ * torn piece (a run of whole 512-byte sectors, in any order), as `seed` decides; a new file whose
+ * folder was not synced may be gone, a deleted one may be back, a shrunk one may have its old size.
+ *
+ * Always true:
+ * 1. The disk never loses or tears what xSync returned SQLITE_OK for.
+ * 2. Same calls, same seed, same disk: nothing depends on addresses, clocks or the heap.
+ * 3. While the disk is dead (disk_kill) every operation fails and changes nothing, so that a host
+ *    that crashed in the middle of a call may unwind to its caller without doing anything more.
+ * 4. Locks and shared memory behave as on a real machine between the connections of one process;
+ *    closing the last connection or crashing frees them.
+ *
+ * The VFS serves WAL and rollback journals, any number of connections, and reports time from
+ * disk_set_time so that runs repeat. It is registered under the name "world" and is not the default
+ * unless asked. One thread.
+ */
+#ifndef TESTS_WORLD_DISK_H
+#define TESTS_WORLD_DISK_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct disk;
+
+enum disk_crash_kind { DISK_CRASH_PROCESS, DISK_CRASH_MACHINE };
+
+enum disk_fault {
+    DISK_FAULT_NONE,
+    DISK_FAULT_FULL,        /* writes that would grow a file, and all writes: SQLITE_FULL */
+    DISK_FAULT_READ_ONLY,   /* opening for writing gives a read-only file, writes fail */
+    DISK_FAULT_WRITE_ERROR, /* the write fails and leaves half of it */
+    DISK_FAULT_READ_ERROR,
+    DISK_FAULT_SYNC_ERROR, /* xSync fails; nothing became durable */
+    DISK_FAULT_BUSY,       /* locks are held by somebody else */
+    DISK_FAULT_LYING_SYNC  /* xSync says SQLITE_OK and does nothing: for canaries */
+};
+
+/* NULL: out of memory. as_default: sqlite3_open without a VFS name comes here. */
+struct disk *disk_create(bool as_default);
+void disk_destroy(struct disk *disk);
+/* All files gone, no faults, alive, counters zero. Only when no connection is open. */
+void disk_format(struct disk *disk);
+
+/* From now on, for the next `times` operations it applies to (0: until changed). */
+void disk_set_fault(struct disk *disk, enum disk_fault fault, unsigned times);
+/* The operation with this number (counted by disk_operations from 1) kills the disk after doing the
+ * first half of what it does; 0: none. */
+void disk_kill_at(struct disk *disk, uint64_t operation);
+void disk_kill(struct disk *disk);
+bool disk_is_dead(const struct disk *disk);
+/* What the crash leaves becomes the disk's content; alive again. Every connection must be closed
+ * first (their calls fail while dead). */
+void disk_crash(struct disk *disk, enum disk_crash_kind kind, uint32_t seed);
+
+/* Operations that change the disk or make it durable: write, truncate, sync, delete, create. */
+uint64_t disk_operations(const struct disk *disk);
+struct disk_counters {
+    uint64_t writes, written_bytes, syncs, reads, crashes, lost_writes, torn_writes;
+    /* Bytes a flash of 256 B or 4 KiB pages would program for these writes: every touched page
+     * counts whole, once between two syncs of its file. */
+    uint64_t page_bytes_256, page_bytes_4096;
+};
+struct disk_counters disk_counters(const struct disk *disk);
+
+/* Snapshots, for yesterday's backup and for runs that start from one state. Everything counts:
+ * files, images, fault, counters. Only when no connection is open. */
+struct disk_image;
+struct disk_image *disk_save(const struct disk *disk);
+void disk_restore(struct disk *disk, const struct disk_image *image);
+void disk_image_free(struct disk_image *image);
+
+/* Flips `bits` bits of the file, as rot or a bad block would; false: no such file. */
+bool disk_rot(struct disk *disk, const char *name, uint32_t seed, unsigned bits);
+/* CRC-32C over names and contents of all files, for trace hashes. */
+uint32_t disk_digest(const struct disk *disk);
+/* What xCurrentTime answers: seconds since 1970. */
+void disk_set_time(struct disk *disk, int64_t unix_s);
+
+#endif
