@@ -25,6 +25,8 @@ objects   = $(patsubst %.c,$(BUILD)/%.o,$(call sources,$(1)))
 # Users before what they use.
 ARCHIVES := $(foreach a,tools/kkt tools/ofd hostdrv board/posix board/null board/fn board/printer board/tls firmware proto,$(if $(call sources,$(a)),$(a)))
 LINK_ARCHIVES = $(ARCHIVES:%=$(BUILD)/%.a)
+# The simulated world stands before the product: what it replaces is taken from it. Tests only.
+WORLD_ARCHIVE = $(BUILD)/tests/world.a
 main_kkt       := tools/kkt/main.c
 main_kkt-board := board/posix/main.c
 main_kkt-fn    := board/fn/main.c
@@ -90,7 +92,7 @@ $(BUILD)/$(1).a: $(call objects,$(1))
 	@rm -f $$@
 	ar rcs $$@ $$^
 endef
-$(foreach a,$(ARCHIVES),$(eval $(call archive_rule,$(a))))
+$(foreach a,$(ARCHIVES) tests/world,$(eval $(call archive_rule,$(a))))
 
 define program_rule
 $(BUILD)/$(1): $(BUILD)/$(main_$(1):.c=.o) $(LINK_ARCHIVES)
@@ -109,6 +111,9 @@ $(BUILD)/libkkt.so: $(call objects,hostdrv) $(call objects,proto)
 
 $(BUILD)/tests/unit/%_test: $(BUILD)/tests/unit/%_test.o $(LINK_ARCHIVES)
 	$(CC) $(LDFLAGS) $(SANITIZE) $< -Wl,--start-group $(LINK_ARCHIVES) -Wl,--end-group -lcmocka $(LIBS) $(call pkg,--libs umockdev-1.0) -o $@
+# Tests of the simulated world are named world_*.
+$(BUILD)/tests/unit/world_%_test: $(BUILD)/tests/unit/world_%_test.o $(WORLD_ARCHIVE) $(LINK_ARCHIVES)
+	$(CC) $(LDFLAGS) $(SANITIZE) $< -Wl,--start-group $(WORLD_ARCHIVE) $(LINK_ARCHIVES) -Wl,--end-group -lcmocka $(LIBS) -o $@
 $(BUILD)/tests/unit/serial_test.o: EXTRA_CFLAGS += $(call pkg,--cflags umockdev-1.0)
 $(BUILD)/tests/bench/bench: $(BUILD)/tests/bench/bench.o $(LINK_ARCHIVES)
 	$(CC) $(LDFLAGS) $(SANITIZE) $< -Wl,--start-group $(LINK_ARCHIVES) -Wl,--end-group $(LIBS) -o $@
