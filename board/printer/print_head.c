@@ -454,7 +454,8 @@ struct print_head *print_head_open(const struct print_head_options *options)
     head->lines_per_second = options->lines_per_second;
     head->power = true;
     reset_modes(head);
-    head->paper = paper_open(options->directory, head->columns, options->png);
+    head->paper = paper_open(options->directory, head->columns, options->png, options->on_slip,
+                             options->context);
     if (head->paper == NULL) {
         free(head);
         return NULL;
