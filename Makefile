@@ -114,6 +114,8 @@ $(BUILD)/tests/unit/%_test: $(BUILD)/tests/unit/%_test.o $(LINK_ARCHIVES)
 # Tests of the simulated world are named world_*.
 $(BUILD)/tests/unit/world_%_test: $(BUILD)/tests/unit/world_%_test.o $(WORLD_ARCHIVE) $(LINK_ARCHIVES)
 	$(CC) $(LDFLAGS) $(SANITIZE) $< -Wl,--start-group $(WORLD_ARCHIVE) $(LINK_ARCHIVES) -Wl,--end-group -lcmocka $(LIBS) -o $@
+$(BUILD)/tests/world/world: $(BUILD)/tests/world/main.o $(WORLD_ARCHIVE) $(LINK_ARCHIVES)
+	$(CC) $(LDFLAGS) $(SANITIZE) $< -Wl,--start-group $(WORLD_ARCHIVE) $(LINK_ARCHIVES) -Wl,--end-group $(LIBS) -o $@
 $(BUILD)/tests/unit/serial_test.o: EXTRA_CFLAGS += $(call pkg,--cflags umockdev-1.0)
 $(BUILD)/tests/bench/bench: $(BUILD)/tests/bench/bench.o $(LINK_ARCHIVES)
 	$(CC) $(LDFLAGS) $(SANITIZE) $< -Wl,--start-group $(LINK_ARCHIVES) -Wl,--end-group $(LIBS) -o $@
