@@ -125,11 +125,13 @@ static bool answer_known_key(struct cash_register *reg)
     struct job_done done;
     if (reg->state.has_intent && memcmp(reg->state.intent.key, job->key, KEY_SIZE) == 0) {
         bool same = memcmp(reg->state.intent.digest, job->digest, DIGEST_SIZE) == 0;
+        job->key_asked = true;
         (void)register_refuse(reg, same ? ERROR_OUTCOME_UNKNOWN : ERROR_KEY_CONFLICT, 0, 0);
         register_job_refused(reg);
         return true;
     }
     int found = register_find_done(reg, job->key, &done);
+    job->key_asked = found >= 0;
     if (found == 0)
         return false;
     if (found < 0 || memcmp(done.digest, job->digest, DIGEST_SIZE) != 0) {

@@ -79,6 +79,7 @@ struct register_job {
     uint8_t flags; /* enum link_result_flags */
     uint8_t attempts;
     bool refused; /* the FN refused to form it; why is known, the archive must agree */
+    bool key_asked; /* the journal was asked about the key: a refusal proves that nothing happened */
     uint32_t copy_of;
     mono_ms started;
 };

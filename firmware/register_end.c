@@ -87,8 +87,11 @@ void register_job_refused(struct cash_register *reg)
     if (!reg->job.attached)
         return;
     reg->job.attached = false;
+    /* With a journal that cannot be read, or that failed to take the end of a job, nobody knows
+     * whether this key was punched: without the key the refusal proves nothing to the driver. */
+    bool proves = reg->job.key_asked && reg->boot_error == ERROR_NONE;
     register_answer_refusal(reg, reg->job.code, link_server_exchange(reg->link), &reg->why,
-                            reg->job.key, true);
+                            proves ? reg->job.key : NULL, true);
 }
 
 static bool write_done(struct cash_register *reg, const struct link_result *result, bool mine)
