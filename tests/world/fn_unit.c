@@ -37,7 +37,10 @@ void fn_unit_power_cycle(struct fn_unit *unit)
 }
 void fn_unit_cut(struct fn_unit *unit, uint64_t n, enum fn_tear tear, uint64_t seed)
 {
-    (void)unit; (void)n; (void)tear; (void)seed;
+    (void)unit;
+    (void)n;
+    (void)tear;
+    (void)seed;
 }
 bool fn_unit_is_dead(const struct fn_unit *unit)
 {

@@ -9,7 +9,14 @@
 #include "board/fn/fnm.h"
 
 /* What a cut leaves of the write it hits. */
-enum fn_tear { FN_TEAR_NOTHING, FN_TEAR_ALL, FN_TEAR_PREFIX, FN_TEAR_SUFFIX, FN_TEAR_BYTES, FN_TEARS };
+enum fn_tear {
+    FN_TEAR_NOTHING,
+    FN_TEAR_ALL,
+    FN_TEAR_PREFIX,
+    FN_TEAR_SUFFIX,
+    FN_TEAR_BYTES,
+    FN_TEARS
+};
 
 struct fn_unit {
     struct fnm *fnm;

@@ -199,9 +199,8 @@ void job_make(struct job *job, uint8_t code, enum job_flavour flavour, uint64_t 
 
 const char *job_name(uint8_t code)
 {
-    static const char *const names[] = {"receipt",   "shiftOpen", "shiftClose", "registration",
-                                        "state",     "xReport",   "cashIn",     "cashOut",
-                                        "drawer",    "nonFiscal", "copy",       "setTime",
-                                        "settings"};
+    static const char *const names[] = {
+        "receipt", "shiftOpen", "shiftClose", "registration", "state",   "xReport", "cashIn",
+        "cashOut", "drawer",    "nonFiscal",  "copy",         "setTime", "settings"};
     return code >= LINK_JOB_FIRST && code <= LINK_JOB_LAST ? names[code - LINK_JOB_FIRST] : "query";
 }

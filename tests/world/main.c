@@ -19,7 +19,8 @@
 #include "tests/world/campaign.h"
 #include "tests/world/check.h"
 
-static const struct campaign *const campaigns[] = {&campaign_cuts};
+static const struct campaign *const campaigns[] = {&campaign_cuts, &campaign_double_cuts,
+                                                   &campaign_chains};
 #define CAMPAIGNS (sizeof campaigns / sizeof campaigns[0])
 #define PARTS_MAX 64u
 
@@ -31,6 +32,8 @@ struct figure_info {
 
 static const struct figure_info figure_table[FIGURES] = {
     [FIGURE_POWER_CUTS] = {"power_cuts", '>', 1000000},
+    [FIGURE_DOUBLE_CUTS] = {"double_cuts", '>', 100000},
+    [FIGURE_CUT_CHAINS] = {"cut_chains", '>', 20000},
 };
 
 static _Atomic uint64_t *shared;
@@ -77,15 +80,16 @@ void campaign_progress(const struct part *part, const char *format, ...)
     va_start(arguments, format);
     vsnprintf(text, sizeof text, format, arguments);
     va_end(arguments);
-    fprintf(stderr, "  %5.0f s  [%u] %s\n", now - started, part->index, text);
+    fprintf(stderr, "  %5.0f s  [%u] %s (%" PRIu64 " cuts, %" PRIu64 " receipts)\n", now - started,
+            part->index, text, shared[FIGURE_POWER_CUTS] + shared[FIGURE_DOUBLE_CUTS],
+            shared[FIGURE_RECEIPTS_CHECKED]);
 }
 
 static bool run_campaign(const struct campaign *campaign, enum profile profile, uint64_t seed,
                          unsigned cores)
 {
-    struct part part = {.count = campaign->parts > 0 ? campaign->parts : cores,
-                        .profile = profile,
-                        .seed = seed};
+    struct part part = {
+        .count = campaign->parts > 0 ? campaign->parts : cores, .profile = profile, .seed = seed};
     pid_t children[PARTS_MAX];
     bool good = true;
     double begun = seconds();

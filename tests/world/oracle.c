@@ -1,6 +1,7 @@
 #include "tests/world/oracle.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "proto/error.h"
@@ -37,8 +38,7 @@ void oracle_copy(struct oracle *to, const struct oracle *from)
 {
     struct oracle old = *to;
     old.jobs = grown(old.jobs, &old.capacity, from->capacity, sizeof *old.jobs);
-    old.claims =
-        grown(old.claims, &old.claims_capacity, from->claims_capacity, sizeof *old.claims);
+    old.claims = grown(old.claims, &old.claims_capacity, from->claims_capacity, sizeof *old.claims);
     *to = *from;
     to->jobs = old.jobs;
     to->capacity = old.capacity;
@@ -89,8 +89,8 @@ void oracle_job_again(const struct oracle *oracle, uint32_t index, struct job *j
 
 static void claim(struct oracle *oracle, uint32_t index, uint32_t document)
 {
-    oracle->claims = grown(oracle->claims, &oracle->claims_capacity, document + 1,
-                           sizeof *oracle->claims);
+    oracle->claims =
+        grown(oracle->claims, &oracle->claims_capacity, document + 1, sizeof *oracle->claims);
     uint32_t other = oracle->claims[document];
     if (other != 0)
         oracle->accounts.doubled++;
@@ -134,6 +134,10 @@ void oracle_answered(struct oracle *oracle, uint32_t index, uint16_t code,
                      const struct link_result *result)
 {
     struct oracle_job *job = &oracle->jobs[index];
+    if (check_verbose)
+        fprintf(stderr, "  job %" PRIu32 " (%s, %" PRIu64 " kopecks): %s, document %" PRIu32 "\n",
+                index, job_name(job->code), job->total_kop, error_info_find(code)->name,
+                code == ERROR_NONE ? result->document : 0);
     if (code == ERROR_NONE) {
         done(oracle, index, result);
         return;
@@ -252,8 +256,7 @@ static bool is_claimed(const struct oracle *oracle, uint32_t number)
 static void check_archive(struct oracle *oracle, const struct sim *sim)
 {
     uint32_t count = fnm_document_count(sim->fn.fnm), loose = 0;
-    while (oracle->resolved < oracle->count &&
-           oracle->jobs[oracle->resolved].state != ORACLE_ASKED)
+    while (oracle->resolved < oracle->count && oracle->jobs[oracle->resolved].state != ORACLE_ASKED)
         oracle->resolved++;
     for (uint32_t number = oracle->checked + 1; number <= count; number++) {
         struct fnm_document document;
@@ -299,8 +302,7 @@ static void check_totals(const struct oracle *oracle, const struct sim *sim)
     CHECK(state->last_document == oracle->checked,
           "I4: the board's last document is %" PRIu32 ", the FN's %" PRIu32, state->last_document,
           oracle->checked);
-    CHECK(state->shift_open == oracle->shift_open &&
-              state->shift_number == (uint16_t)oracle->shift,
+    CHECK(state->shift_open == oracle->shift_open && state->shift_number == (uint16_t)oracle->shift,
           "I5: shift %u %s, should be %" PRIu32 " %s", state->shift_number,
           state->shift_open ? "open" : "closed", oracle->shift,
           oracle->shift_open ? "open" : "closed");
@@ -322,9 +324,23 @@ static void check_totals(const struct oracle *oracle, const struct sim *sim)
     }
 }
 
-/* The journal remembers what was answered. */
-static void check_journal(const struct oracle *oracle, struct sim *sim, uint32_t from)
+/* So many jobs the ring holds at least, whatever they were: a job writes less than 400 bytes, and
+ * two sectors may be erased ahead. */
+static uint32_t journal_holds(const struct sim *sim)
 {
+    const struct journal *journal = &sim->firmware.journal;
+    uint32_t ahead = 3 + journal->sectors / 4;
+    uint32_t sectors = journal->sectors > ahead ? journal->sectors - ahead : 0;
+    return sectors * ((journal->sector_size - 1500) / 400);
+}
+
+/* The journal remembers what was answered. */
+static void check_journal(const struct oracle *oracle, struct sim *sim)
+{
+    uint32_t holds = journal_holds(sim);
+    uint32_t from = oracle->count > holds ? oracle->count - holds : 0;
+    if (oracle->count > 2000 && from < oracle->count - 2000)
+        from = oracle->count - 2000;
     for (uint32_t i = from; i < oracle->count; i++) {
         const struct oracle_job *job = &oracle->jobs[i];
         struct job_done stored;
@@ -364,7 +380,8 @@ static void check_paper(const struct oracle *oracle, const struct sim *sim)
         struct paper_document paper = paper_of(&sim->paper, number);
         struct fnm_document document;
         copies += paper.copies;
-        if (number < oracle->paper_from || !is_claimed(oracle, number) || !fnm_document_get(sim->fn.fnm, number, &document))
+        if (number < oracle->paper_from || !is_claimed(oracle, number) ||
+            !fnm_document_get(sim->fn.fnm, number, &document))
             continue;
         const struct oracle_job *job = &oracle->jobs[oracle->claims[number] - 1];
         unsigned originals = (unsigned)paper.whole + paper.resumed;
@@ -411,7 +428,7 @@ void oracle_check_end(struct oracle *oracle, struct sim *sim, bool with_paper, b
     CHECK(sim_is_idle(sim), "I16: the world does not come to rest");
     if (!oracle->fn_swapped)
         check_totals(oracle, sim);
-    check_journal(oracle, sim, oracle->count > 2000 ? oracle->count - 2000 : 0);
+    check_journal(oracle, sim);
     check_wear(sim);
     if (with_paper)
         check_paper(oracle, sim);

@@ -15,9 +15,9 @@
 #include "tests/world/sim.h"
 
 enum oracle_state {
-    ORACLE_ASKED,   /* may have happened */
-    ORACLE_DONE,    /* answered with a result: happened exactly once, for ever */
-    ORACLE_REFUSED  /* answered with a reason: did not happen */
+    ORACLE_ASKED,  /* may have happened */
+    ORACLE_DONE,   /* answered with a result: happened exactly once, for ever */
+    ORACLE_REFUSED /* answered with a reason: did not happen */
 };
 
 /* A job without its bytes. */
@@ -57,7 +57,7 @@ struct oracle {
     int64_t cash_kop; /* of all done jobs */
     uint32_t drawer_jobs, copies;
     uint32_t paper_from; /* documents before this one came out of another head */
-    bool auto_open; /* receipts may open their shift */
+    bool auto_open;      /* receipts may open their shift */
     bool fn_swapped;
     struct oracle_accounts accounts;
 };

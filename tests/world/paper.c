@@ -118,9 +118,9 @@ static void compare(struct paper *paper, struct paper_document *document, const 
         return;
     }
     bool first = document->fiscal_sign == 0;
-    document->contradicts |= !first && (document->fiscal_sign != sign ||
-                                        (total != 0 && document->total_kop != 0 &&
-                                         document->total_kop != total));
+    document->contradicts |=
+        !first && (document->fiscal_sign != sign ||
+                   (total != 0 && document->total_kop != 0 && document->total_kop != total));
     document->fiscal_sign = sign;
     if (total != 0)
         document->total_kop = total;

@@ -5,10 +5,10 @@
 #include "proto/crc.h"
 #include "tests/world/check.h"
 
-#define DIRTY_PAGE    4096u
-#define IDLE_JUMP_MS  60000u /* an idle world is looked at once a minute */
-#define DRAWER_OPEN_MS 2000u /* how long a person leaves it open */
-#define TURNS_MAX     200000u /* without time moving: somebody spins */
+#define DIRTY_PAGE     4096u
+#define IDLE_JUMP_MS   60000u  /* an idle world is looked at once a minute */
+#define DRAWER_OPEN_MS 2000u   /* how long a person leaves it open */
+#define TURNS_MAX      200000u /* without time moving: somebody spins */
 
 struct sim_snapshot {
     uint8_t *bytes, *weak;
@@ -21,14 +21,12 @@ struct sim_snapshot {
 };
 
 const struct sim_geometry sim_geometries[] = {
-    {4096, 256, 0xFF, 16},       {4096, 512, 0xFF, 16},       {4096, 1, 0xFF, 16},
-    {4096, 256, 0x00, 16},       {4096, 512, 0x00, 16},       {4096, 1, 0x00, 16},
-    {32768, 256, 0xFF, 9},       {32768, 512, 0xFF, 9},       {32768, 1, 0xFF, 9},
-    {32768, 256, 0x00, 9},       {32768, 512, 0x00, 9},       {32768, 1, 0x00, 9},
-    {65536, 256, 0xFF, 8},       {65536, 512, 0xFF, 8},       {65536, 1, 0xFF, 8},
-    {65536, 256, 0x00, 8},       {65536, 512, 0x00, 8},       {65536, 1, 0x00, 8},
-    {262144, 256, 0xFF, 7},      {262144, 512, 0xFF, 7},      {262144, 1, 0xFF, 7},
-    {262144, 256, 0x00, 7},      {262144, 512, 0x00, 7},      {262144, 1, 0x00, 7},
+    {4096, 256, 0xFF, 16}, {4096, 512, 0xFF, 16},  {4096, 1, 0xFF, 16},    {4096, 256, 0x00, 16},
+    {4096, 512, 0x00, 16}, {4096, 1, 0x00, 16},    {32768, 256, 0xFF, 9},  {32768, 512, 0xFF, 9},
+    {32768, 1, 0xFF, 9},   {32768, 256, 0x00, 9},  {32768, 512, 0x00, 9},  {32768, 1, 0x00, 9},
+    {65536, 256, 0xFF, 8}, {65536, 512, 0xFF, 8},  {65536, 1, 0xFF, 8},    {65536, 256, 0x00, 8},
+    {65536, 512, 0x00, 8}, {65536, 1, 0x00, 8},    {262144, 256, 0xFF, 7}, {262144, 512, 0xFF, 7},
+    {262144, 1, 0xFF, 7},  {262144, 256, 0x00, 7}, {262144, 512, 0x00, 7}, {262144, 1, 0x00, 7},
 };
 const unsigned sim_geometry_count = sizeof sim_geometries / sizeof sim_geometries[0];
 
@@ -461,6 +459,12 @@ void sim_cut_flash(struct sim *sim, uint64_t n, enum ram_tear tear)
         ram_flash_cut_in(&sim->flash, n, tear);
 }
 
+void sim_cut_next_boot(struct sim *sim, uint64_t n, enum ram_tear tear)
+{
+    sim->boot_cut = n;
+    sim->boot_tear = tear;
+}
+
 void sim_cut_fn(struct sim *sim, uint64_t n, enum fn_tear tear)
 {
     fn_unit_cut(&sim->fn, n, tear, sim->dice);
@@ -482,6 +486,8 @@ uint16_t sim_power_on(struct sim *sim)
 {
     sim_power_off(sim);
     ram_flash_power_on(&sim->flash);
+    sim_cut_flash(sim, sim->boot_cut, sim->boot_tear);
+    sim->boot_cut = 0;
     fn_unit_power_cycle(&sim->fn);
     print_head_power_cycle(sim->head);
     sim->started_at = sim->now;
@@ -522,9 +528,8 @@ bool sim_is_idle(const struct sim *sim)
     uint8_t line = sim->firmware.ofd.report.connection;
     return sim->powered && wires_empty(sim) && reg->phase == REGISTER_IDLE && !reg->job.attached &&
            printer->known && printer->status_asked == 0 && printer->slip_count == 0 &&
-           (printer->paper & (PRINTER_SILENT | PRINTER_FAULT)) == 0 &&
-           reg->state.owed_count == 0 && sim->firmware.fn.owner == FN_OWNER_NONE &&
-           (line == OFD_IDLE || line == OFD_RETRY);
+           (printer->paper & (PRINTER_SILENT | PRINTER_FAULT)) == 0 && reg->state.owed_count == 0 &&
+           sim->firmware.fn.owner == FN_OWNER_NONE && (line == OFD_IDLE || line == OFD_RETRY);
 }
 
 /* When something can happen next, if nobody touches the world before. */
@@ -653,8 +658,7 @@ enum sim_asked sim_ask_job(struct sim *sim, uint8_t code, const uint8_t key[KEY_
 {
     uint8_t message[LINK_MESSAGE_MAX];
     struct byte_writer writer;
-    struct link_job job = {
-        .device_tag = link_device_tag(SIM_SERIAL), .body = body, .size = size};
+    struct link_job job = {.device_tag = link_device_tag(SIM_SERIAL), .body = body, .size = size};
     memcpy(job.key, key, KEY_SIZE);
     byte_writer_init(&writer, message, sizeof message);
     link_job_put(&writer, &job);

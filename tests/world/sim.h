@@ -57,7 +57,8 @@ struct wire {
     uint64_t at;     /* 0: no fault */
     enum wire_fault fault;
     uint8_t argument; /* FLIP: the bit; INSERT: the byte */
-    uint32_t chance;  /* swarm: one byte in so many suffers a fault drawn by the sim's dice; 0 none */
+    uint32_t
+        chance; /* swarm: one byte in so many suffers a fault drawn by the sim's dice; 0 none */
 };
 
 /* What the line to the FN does, in whole frames. */
@@ -75,14 +76,16 @@ struct sim {
     struct fn_unit fn;
     struct print_head *head;
     struct paper paper;
-    struct operator *op; /* NULL: no network at all */
+    struct operator* op; /* NULL: no network at all */
     uint64_t dice;
-    mono_ms now;        /* the world's time */
-    mono_ms started_at; /* when the board's power came */
+    mono_ms now;             /* the world's time */
+    mono_ms started_at;      /* when the board's power came */
     int64_t calendar_offset; /* of the board's clock against SIM_START + now */
     bool clock_lost;
     bool powered, booted_once;
     uint16_t boot_error;
+    uint64_t boot_cut;
+    enum ram_tear boot_tear;
     bool runs_on; /* after a cut the processor goes on for a turn; flash just says no (F11) */
     jmp_buf cut;
     uint32_t sleep_ms; /* what the firmware's last turn asked for */
@@ -126,6 +129,8 @@ uint16_t sim_power_on(struct sim *sim);
 void sim_power_off(struct sim *sim);
 /* The n-th flash operation from now on is torn so. 0 takes it back. */
 void sim_cut_flash(struct sim *sim, uint64_t n, enum ram_tear tear);
+/* The same, counted from the start of the next sim_power_on. */
+void sim_cut_next_boot(struct sim *sim, uint64_t n, enum ram_tear tear);
 /* The n-th write of the FN's store from now on. */
 void sim_cut_fn(struct sim *sim, uint64_t n, enum fn_tear tear);
 /* Another unit: new store, new number. The old one's documents are gone from this sim. */
