@@ -19,8 +19,8 @@
 #include "tests/world/campaign.h"
 #include "tests/world/check.h"
 
-static const struct campaign *const campaigns[] = {&campaign_cuts, &campaign_double_cuts,
-                                                   &campaign_chains};
+static const struct campaign *const campaigns[] = {
+    &campaign_cuts, &campaign_double_cuts, &campaign_chains, &campaign_link, &campaign_answer_lost};
 #define CAMPAIGNS (sizeof campaigns / sizeof campaigns[0])
 #define PARTS_MAX 64u
 
@@ -34,6 +34,8 @@ static const struct figure_info figure_table[FIGURES] = {
     [FIGURE_POWER_CUTS] = {"power_cuts", '>', 1000000},
     [FIGURE_DOUBLE_CUTS] = {"double_cuts", '>', 100000},
     [FIGURE_CUT_CHAINS] = {"cut_chains", '>', 20000},
+    [FIGURE_LINK_FAULTS] = {"link_faults", '>', 100000},
+    [FIGURE_ANSWER_LOST] = {"committed_answer_lost", '>', 200},
 };
 
 static _Atomic uint64_t *shared;

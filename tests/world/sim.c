@@ -227,11 +227,11 @@ static int fn_write(struct sim *sim, const uint8_t *data, size_t size)
 {
     struct fn_line *line = &sim->fn_line;
     uint8_t bytes[FN_FRAME_MAX];
-    /* A whole frame comes in one write; its command is the fourth byte. */
-    if (size > 3 && line->lose_command != 0 && data[3] == line->lose_command &&
-        line->lose_after-- == 0) {
-        line->lose_command = 0;
-        return (int)size;
+    /* A whole frame comes in one write; a single byte is ENQ. */
+    if (size > 1 && line->fault_in > 0 && --line->fault_in == 0) {
+        if (line->lose_it)
+            return (int)size;
+        fnm_fault(sim->fn.fnm, line->fault, 0);
     }
     if (sim_once_in(sim, line->chance_lose))
         return (int)size;

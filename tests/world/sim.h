@@ -64,8 +64,9 @@ struct wire {
 /* What the line to the FN does, in whole frames. */
 struct fn_line {
     uint32_t chance_lose, chance_flip; /* one write or answer in so many; 0: none */
-    uint8_t lose_command;              /* one command with this code is lost, 0 none */
-    unsigned lose_after;               /* ... after so many of them came through */
+    uint64_t fault_in;                 /* the n-th command from now on suffers `fault`; 0: none */
+    enum fnm_fault fault;              /* of the FN itself */
+    bool lose_it;                      /* the command never arrives */
 };
 
 struct sim {

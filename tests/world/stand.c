@@ -60,12 +60,21 @@ bool stand_ask_once(uint32_t index)
     return stand.oracle.jobs[index].state != ORACLE_ASKED;
 }
 
+void stand_mind_the_plug(void)
+{
+    if (stand.sim.plugged)
+        return;
+    sim_plug(&stand.sim, true);
+    link_client_reset(&stand.sim.client);
+}
+
 void stand_ask_to_the_end(uint32_t index)
 {
     for (unsigned attempt = 0; attempt < 6; attempt++) {
         if (!stand.sim.powered)
             CHECK(sim_power_on(&stand.sim) == ERROR_NONE,
                   "I16: the board does not come up: error %u", stand.sim.boot_error);
+        stand_mind_the_plug();
         if (stand_ask_once(index))
             return;
     }

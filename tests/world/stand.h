@@ -41,6 +41,8 @@ void stand_back(uint64_t seed);
 uint32_t stand_want(const struct scenario *scenario, uint64_t seed);
 /* One asking; true: the host knows how it ended. */
 bool stand_ask_once(uint32_t index);
+/* The person pushes the plug back in when it is out. */
+void stand_mind_the_plug(void);
 /* Switches the power on when it is off, and asks until there is an outcome. */
 void stand_ask_to_the_end(uint32_t index);
 void stand_must_be_done(uint8_t code, enum job_flavour flavour, uint64_t seed);
