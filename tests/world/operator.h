@@ -32,14 +32,14 @@ struct operator;
 enum operator_manner {
     OPERATOR_GOOD,
     OPERATOR_REFUSES,        /* O1: connection refused */
-    OPERATOR_NEVER_CONNECTS, /* O1: connecting until the board's 30 s are over, then FAILED/TIMEOUT */
+    OPERATOR_NEVER_CONNECTS, /* O1: connecting for the board's 30 s, then FAILED/TIMEOUT */
     OPERATOR_HALF_OPEN,      /* O1: connected, reads everything, stores nothing, says nothing */
     OPERATOR_SLOW,           /* O1: takes and gives one byte a second */
     OPERATOR_CUT_REQUEST,    /* O2: the connection dies after `argument` bytes of the message */
-    OPERATOR_CUT_ANSWER, /* O2, O3: stored; the connection dies after `argument` bytes of the answer */
-    OPERATOR_TWICE,      /* O4: each confirmation two times */
-    OPERATOR_GARBLED,    /* O5: one bit of the answer flipped, `argument` says which */
-    OPERATOR_STALE, /* O5: the confirmation of the document before, again, instead of the right one */
+    OPERATOR_CUT_ANSWER,     /* O2, O3: stored; dies after `argument` bytes of the answer */
+    OPERATOR_TWICE,          /* O4: each confirmation two times */
+    OPERATOR_GARBLED,        /* O5: one bit of the answer flipped, `argument` says which */
+    OPERATOR_STALE,   /* O5: the confirmation of the document before instead of the right one */
     OPERATOR_FOREIGN, /* O5: a confirmation for another FN */
     OPERATOR_REJECTS, /* O6: a signed answer with a code that is not 0 */
     OPERATOR_FORGETS, /* O8: confirmed, but the operator's own memory of it is gone */
