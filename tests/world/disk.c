@@ -152,6 +152,11 @@ struct disk_counters disk_counters(const struct disk *disk)
     return disk->status.counters;
 }
 
+unsigned disk_open_files(const struct disk *disk)
+{
+    return disk->open_handles;
+}
+
 void disk_set_time(struct disk *disk, int64_t unix_s)
 {
     disk->status.unix_s = unix_s;

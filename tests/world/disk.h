@@ -83,6 +83,9 @@ struct disk_counters {
 };
 struct disk_counters disk_counters(const struct disk *disk);
 
+/* Files that SQLite has open now, each as often as it is. */
+unsigned disk_open_files(const struct disk *disk);
+
 /* Snapshots, for yesterday's backup and for runs that start from one state. Everything counts:
  * files, images, fault, counters. Only when no connection is open. */
 struct disk_image;
