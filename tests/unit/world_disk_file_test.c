@@ -201,6 +201,85 @@ static void a_synced_write_stays_under_later_ones(void **state)
     }
 }
 
+/* A file as this test remembers it: what was synced, what programs see, and which values a byte has
+ * had since. */
+enum { MODEL_SIZE = 24 * SECTOR };
+struct model {
+    uint8_t synced[MODEL_SIZE], now[MODEL_SIZE], had[MODEL_SIZE][32]; /* a bit a value */
+    int64_t synced_size, size;
+};
+
+static void model_sync(struct model *model)
+{
+    memcpy(model->synced, model->now, MODEL_SIZE);
+    model->synced_size = model->size;
+    memset(model->had, 0, sizeof model->had);
+    for (int i = 0; i < MODEL_SIZE; i++) {
+        model->had[i][0] = 1; /* a byte beyond the end is zero when the file grows over it */
+        model->had[i][model->now[i] / 8] |= (uint8_t)(1u << (model->now[i] % 8));
+    }
+}
+
+static void change_something(sqlite3_file *file, struct model *model, uint8_t value)
+{
+    int offset = rand() % (8 * SECTOR), size = 1 + rand() % (16 * SECTOR);
+    if (rand() % 4 == 0) {
+        assert_int_equal(truncate_file(file, offset), SQLITE_OK);
+        memset(model->now + offset, 0, (size_t)(MODEL_SIZE - offset));
+        model->size = offset;
+        return;
+    }
+    assert_int_equal(fill(file, offset, value, size), SQLITE_OK);
+    memset(model->now + offset, value, (size_t)size);
+    for (int i = offset; i < offset + size; i++)
+        model->had[i][value / 8] |= (uint8_t)(1u << (value % 8));
+    if (offset + size > model->size)
+        model->size = offset + size;
+}
+
+static void any_changes_leave_what_was_written(void **state)
+{
+    struct disk *disk = *state;
+    struct model *model = calloc(1, sizeof *model);
+    unsigned as_synced = 0, as_seen = 0, between = 0;
+    srand(1);
+    for (uint32_t seed = 0; seed < SEEDS; seed++) {
+        uint8_t there[MODEL_SIZE] = {0}, value = 1;
+        disk_format(disk);
+        memset(model, 0, sizeof *model);
+        sqlite3_file *file = durable_file("/a", 0, 0);
+        model_sync(model);
+        for (int i = 0; i < 20; i++) {
+            change_something(file, model, value++);
+            if (rand() % 8 == 0) {
+                assert_int_equal(sync_file(file), SQLITE_OK);
+                model_sync(model);
+            }
+        }
+        assert_int_equal(size_of(file), model->size);
+        if (model->size > 0)
+            assert_int_equal(file->pMethods->xRead(file, there, (int)model->size, 0), SQLITE_OK);
+        assert_memory_equal(there, model->now, MODEL_SIZE);
+        close_file(file);
+        disk_crash(disk, DISK_CRASH_MACHINE, seed);
+        file = open_file("/a", MAIN);
+        int64_t size = size_of(file);
+        memset(there, 0, sizeof there);
+        if (size > 0)
+            assert_int_equal(file->pMethods->xRead(file, there, (int)size, 0), SQLITE_OK);
+        close_file(file);
+        for (int i = 0; i < MODEL_SIZE; i++)
+            assert_true((model->had[i][there[i] / 8] & (1u << (there[i] % 8))) != 0);
+        bool old = size == model->synced_size && memcmp(there, model->synced, MODEL_SIZE) == 0;
+        bool new = size == model->size &&memcmp(there, model->now, MODEL_SIZE) == 0;
+        as_synced += old && !new;
+        as_seen += new && !old;
+        between += !old && !new;
+    }
+    assert_true(as_synced > SEEDS / 10 && as_seen > SEEDS / 10 && between > SEEDS / 10);
+    free(model);
+}
+
 static void a_shrunk_file_may_have_its_old_size(void **state)
 {
     struct disk *disk = *state;
@@ -437,6 +516,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_write_is_kept_lost_or_torn_at_sectors, setup, teardown),
         cmocka_unit_test_setup_teardown(writes_may_overtake_each_other, setup, teardown),
         cmocka_unit_test_setup_teardown(a_synced_write_stays_under_later_ones, setup, teardown),
+        cmocka_unit_test_setup_teardown(any_changes_leave_what_was_written, setup, teardown),
         cmocka_unit_test_setup_teardown(a_shrunk_file_may_have_its_old_size, setup, teardown),
         cmocka_unit_test_setup_teardown(names_need_a_sync_too, setup, teardown),
         cmocka_unit_test_setup_teardown(a_synced_name_stays, setup, teardown),

@@ -273,7 +273,37 @@ static void a_checkpoint_dies_everywhere(void **state)
     disk_image_free(image);
 }
 
-/* The test above would see a loss. */
+/* The other process goes on as if nothing had been. */
+static void one_of_two_processes_dies_everywhere(void **state)
+{
+    struct disk *disk = *state;
+    bool died = true;
+    unsigned points = 0, stored = 0;
+    for (uint64_t operation = 1; died; operation++, points++) {
+        disk_format(disk);
+        kkt_queue *queue = open_queue(), *other = open_queue();
+        assert_int_equal(submit(other, 1), KKT_OK);
+        disk_kill_at(disk, disk_operations(disk) + operation);
+        int answered = submit(queue, 2);
+        died = disk_is_dead(disk);
+        disk_kill(disk);
+        kkt_queue_close(queue);
+        disk_crash(disk, DISK_CRASH_PROCESS, 0);
+        bool there = is_stored(other, 2);
+        if (answered == KKT_OK)
+            assert_true(there);
+        stored += there;
+        assert_int_equal(submit(other, 3), KKT_OK);
+        assert_int_equal(submit(other, 2), KKT_OK);
+        assert_int_equal(count_jobs(other), 3);
+        kkt_queue_close(other);
+        assert_sound();
+    }
+    assert_true(points > 5);
+    assert_in_range(stored, 1, points - 1);
+}
+
+/* The tests above would see a loss. */
 static void on_a_disk_that_lies_jobs_are_lost(void **state)
 {
     struct disk *disk = *state;
@@ -332,6 +362,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(a_new_queue_dies_everywhere, setup, teardown),
         cmocka_unit_test_setup_teardown(a_checkpoint_dies_everywhere, setup, teardown),
+        cmocka_unit_test_setup_teardown(one_of_two_processes_dies_everywhere, setup, teardown),
         cmocka_unit_test_setup_teardown(on_a_disk_that_lies_jobs_are_lost, setup, teardown),
         cmocka_unit_test_setup_teardown(faults_are_told_and_nothing_is_half_stored, setup,
                                         teardown),

@@ -67,8 +67,9 @@ void disk_kill_at(struct disk *disk, uint64_t operation);
 void disk_set_kill_share(struct disk *disk, enum disk_kill_share share);
 void disk_kill(struct disk *disk);
 bool disk_is_dead(const struct disk *disk);
-/* What the crash leaves becomes the disk's content; alive again. Every connection must be closed
- * first (their calls fail while dead). */
+/* What the crash leaves becomes the disk's content; alive again. MACHINE: every connection must be
+ * closed first (their calls fail while dead). PROCESS: those of the process that died; another
+ * process' connections, which stood still meanwhile, go on. */
 void disk_crash(struct disk *disk, enum disk_crash_kind kind, uint32_t seed);
 
 /* Operations that change the disk or make it durable: write, truncate, sync, delete, create.
