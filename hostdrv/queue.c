@@ -1,17 +1,16 @@
 /* The public functions of the queue: storing, taking back, looking, and the blocking loop around
- * the worker. Time, waiting and the lock beside the file live here; what to do next is decided in
- * worker.c, what is on disk in queue_store.c.
+ * the worker. Time, waiting and who holds the lock beside the file live here; what to do next is
+ * decided in worker.c, what is on disk in queue_store.c, how a file is locked in queue_lock.c.
  */
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "hostdrv/clock.h"
 #include "hostdrv/device.h"
 #include "hostdrv/fault.h"
+#include "hostdrv/queue_lock.h"
 #include "hostdrv/worker.h"
 #include "proto/receipt.h"
 #include "proto/tlv.h"
@@ -22,7 +21,7 @@
 struct kkt_queue {
     struct queue_store store;
     struct worker worker;
-    int lock; /* descriptor of FILE.lock */
+    int lock; /* handle of FILE.lock */
 };
 
 void queue_set_step_hook(kkt_queue *queue, queue_step_hook hook, void *user)
@@ -45,7 +44,7 @@ int kkt_queue_open(const char *path, kkt_queue **out, kkt_error *error)
     int result = queue_store_open(&queue->store, path, error);
     if (result == KKT_OK) {
         snprintf(lock_path, size, "%s.lock", path);
-        queue->lock = open(lock_path, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
+        queue->lock = queue_lock_open(lock_path);
         if (queue->lock < 0) {
             result = fault_set(error, ERROR_QUEUE_STORE, "%s: %s", lock_path, strerror(errno));
             queue_store_close(&queue->store);
@@ -65,7 +64,7 @@ void kkt_queue_close(kkt_queue *queue)
     if (queue == NULL)
         return;
     queue_store_close(&queue->store);
-    close(queue->lock);
+    queue_lock_close(queue->lock);
     free(queue);
 }
 
@@ -282,12 +281,9 @@ int kkt_update_confirmations(kkt_queue *queue, kkt *device, unsigned *confirmed,
 
 /* ---- Working off ---- */
 
-/* Locks of open file descriptions: they end with the process however it ends, and hold between two
- * handles of one process. */
 static bool take_lock(kkt_queue *queue)
 {
-    struct flock range = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
-    if (fcntl(queue->lock, F_OFD_SETLK, &range) != 0)
+    if (!queue_lock_try(queue->lock))
         return false;
     queue_store_step(&queue->store, QUEUE_STEP_LOCKED);
     return true;
@@ -295,8 +291,7 @@ static bool take_lock(kkt_queue *queue)
 
 static void release_lock(kkt_queue *queue)
 {
-    struct flock range = {.l_type = F_UNLCK, .l_whence = SEEK_SET};
-    fcntl(queue->lock, F_OFD_SETLK, &range);
+    queue_lock_release(queue->lock);
     queue_store_step(&queue->store, QUEUE_STEP_UNLOCKED);
 }
 
