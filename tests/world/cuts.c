@@ -34,13 +34,13 @@ static bool one_cut(const struct scenario *scenario, bool in_fn, uint64_t at, un
     uint32_t index = stand_want(scenario, 77);
     sim->runs_on = !in_fn && (at + tear) % 5 == 0;
     if (in_fn)
-        sim_cut_fn(sim, at, (enum fn_tear)tear);
+        sim_cut_fn(sim, at, (enum fn_memory_tear)tear);
     else
         sim_cut_flash(sim, at, (enum ram_tear)tear);
     stand_go(index);
     bool reached = !sim->powered;
     sim_cut_flash(sim, 0, RAM_TEAR_NOTHING);
-    sim_cut_fn(sim, 0, FN_TEAR_NOTHING);
+    sim_cut_fn(sim, 0, FN_MEMORY_TEAR_NOTHING);
     sim->runs_on = false;
     stand_expect_sound(index, !reached || (at * RAM_TEARS + tear) % FOLLOW_UP == 0);
     return reached;
@@ -50,7 +50,7 @@ static void cuts_of(const struct sim_geometry *geometry, const struct scenario *
                     unsigned room, bool in_fn)
 {
     char name[24];
-    unsigned tears = in_fn ? FN_TEARS : RAM_TEARS;
+    unsigned tears = in_fn ? FN_MEMORY_TEARS : RAM_TEARS;
     for (uint64_t at = 1;; at++) {
         bool reached = false;
         for (unsigned tear = 0; tear < tears; tear++) {
@@ -190,8 +190,9 @@ static unsigned confirmation_cut(uint32_t first, uint32_t second)
     struct sim *sim = &stand.sim;
     uint32_t turns[2] = {first, second};
     unsigned reached = 0;
-    stand_back(first * 1000 + second);
     operator_reset(sim->op, 1);
+    operator_set_net(sim->op, false);
+    stand_back(first * 1000 + second);
     operator_set_net(sim->op, true);
     for (unsigned i = 0; i < 2; i++) {
         uint32_t turn = 0;
@@ -302,7 +303,8 @@ static void one_chain(const struct sim_geometry *geometry, uint64_t seed)
         uint32_t at = 1 + sim_below(sim, geometry->page == 1 ? 300 : 10);
         enum ram_tear tear = (enum ram_tear)sim_below(sim, RAM_TEARS);
         if (sim_once_in(sim, 8))
-            sim_cut_fn(sim, 1 + sim_below(sim, 2), (enum fn_tear)sim_below(sim, FN_TEARS));
+            sim_cut_fn(sim, 1 + sim_below(sim, 2),
+                       (enum fn_memory_tear)sim_below(sim, FN_MEMORY_TEARS));
         sim->runs_on = sim_once_in(sim, 5);
         if (sim->powered)
             sim_cut_flash(sim, at, tear);
@@ -317,7 +319,7 @@ static void one_chain(const struct sim_geometry *geometry, uint64_t seed)
         cuts += !sim->powered;
     }
     sim_cut_flash(sim, 0, RAM_TEAR_NOTHING);
-    sim_cut_fn(sim, 0, FN_TEAR_NOTHING);
+    sim_cut_fn(sim, 0, FN_MEMORY_TEAR_NOTHING);
     sim->runs_on = false;
     stand_expect_sound(index, seed % FOLLOW_UP == 0);
     figure_add(FIGURE_CUT_CHAINS, cuts >= 3);

@@ -465,9 +465,9 @@ void sim_cut_next_boot(struct sim *sim, uint64_t n, enum ram_tear tear)
     sim->boot_tear = tear;
 }
 
-void sim_cut_fn(struct sim *sim, uint64_t n, enum fn_tear tear)
+void sim_cut_fn(struct sim *sim, uint64_t n, enum fn_memory_tear tear)
 {
-    fn_unit_cut(&sim->fn, n, tear, sim->dice);
+    fn_unit_cut(&sim->fn, n, tear, sim_random(sim));
 }
 
 void sim_power_off(struct sim *sim)

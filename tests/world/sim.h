@@ -133,7 +133,7 @@ void sim_cut_flash(struct sim *sim, uint64_t n, enum ram_tear tear);
 /* The same, counted from the start of the next sim_power_on. */
 void sim_cut_next_boot(struct sim *sim, uint64_t n, enum ram_tear tear);
 /* The n-th write of the FN's store from now on. */
-void sim_cut_fn(struct sim *sim, uint64_t n, enum fn_tear tear);
+void sim_cut_fn(struct sim *sim, uint64_t n, enum fn_memory_tear tear);
 /* Another unit: new store, new number. The old one's documents are gone from this sim. */
 void sim_swap_fn(struct sim *sim, unsigned number);
 
