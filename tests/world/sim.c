@@ -151,8 +151,17 @@ void sim_wire_clear(struct sim *sim)
     sim->to_board.chance = sim->to_host.chance = 0;
 }
 
+void sim_reconnect(struct sim *sim)
+{
+    sim->generation++;
+    wire_empty(&sim->to_board);
+    wire_empty(&sim->to_host);
+}
+
 void sim_plug(struct sim *sim, bool plugged)
 {
+    if (!plugged)
+        sim->unplugged_since = sim->now;
     sim->plugged = plugged;
     sim->generation++;
     wire_empty(&sim->to_board);
@@ -475,6 +484,7 @@ void sim_power_off(struct sim *sim)
     if (!sim->powered)
         return;
     sim->powered = false;
+    sim->off_since = sim->now;
     sim->power_cuts++;
     sim->generation++;
     wire_empty(&sim->to_board);
@@ -505,6 +515,30 @@ uint16_t sim_power_on(struct sim *sim)
     if (sim->powered && sim->flash.dead)
         sim_power_off(sim);
     return sim->powered ? sim->boot_error : ERROR_LINK_LOST;
+}
+
+void sim_person(struct sim *sim, mono_ms power_after, mono_ms plug_after)
+{
+    sim->power_after = power_after;
+    sim->plug_after = plug_after;
+}
+
+/* What the person does when it is time. */
+static void person_acts(struct sim *sim)
+{
+    if (!sim->plugged && sim->plug_after > 0 && sim->now >= sim->unplugged_since + sim->plug_after)
+        sim_plug(sim, true);
+    if (!sim->powered && sim->power_after > 0 && sim->now >= sim->off_since + sim->power_after)
+        (void)sim_power_on(sim);
+}
+
+/* Without power time goes on, at most to the moment it comes back. */
+static void wait_in_the_dark(struct sim *sim, mono_ms until)
+{
+    mono_ms back = sim->off_since + sim->power_after;
+    if (sim->power_after > 0 && back < until)
+        until = back;
+    sim->now = until > sim->now ? until : sim->now + 1;
 }
 
 void sim_swap_fn(struct sim *sim, unsigned number)
@@ -548,6 +582,9 @@ static mono_ms next_moment(const struct sim *sim, uint32_t sleep_ms, uint64_t op
         next = sim->now + fn_due;
     if (operator_due < next)
         next = operator_due;
+    mono_ms plug = sim->unplugged_since + sim->plug_after;
+    if (!sim->plugged && sim->plug_after > 0 && plug < next)
+        next = plug;
     return next > sim->now ? next : sim->now + 1;
 }
 
@@ -570,8 +607,9 @@ static void step_board(struct sim *sim)
 
 void sim_turn(struct sim *sim, mono_ms until)
 {
+    person_acts(sim);
     if (!sim->powered) {
-        sim->now = until > sim->now ? until : sim->now + 1;
+        wait_in_the_dark(sim, until);
         return;
     }
     uint64_t operator_due = UINT64_MAX;
@@ -596,16 +634,14 @@ void sim_turn(struct sim *sim, mono_ms until)
 void sim_run(struct sim *sim, mono_ms duration)
 {
     mono_ms until = sim->now + duration;
-    while (sim->now < until && sim->powered)
+    while (sim->now < until)
         sim_turn(sim, until);
-    if (sim->now < until)
-        sim->now = until;
 }
 
 bool sim_settle(struct sim *sim, mono_ms at_most)
 {
     mono_ms until = sim->now + at_most;
-    while (sim->powered && sim->now < until) {
+    while ((sim->powered || sim->power_after > 0) && sim->now < until) {
         mono_ms before = sim->now;
         sim_turn(sim, sim->now + 20);
         if (sim->now > before && sim_is_idle(sim))
@@ -723,6 +759,7 @@ void sim_restore(struct sim *sim)
     sim->drawer_shuts = snapshot->drawer_shuts;
     sim->turns = 0;
     sim->plugged = true;
+    sim->power_after = sim->plug_after = 0;
     sim->fn_line = (struct fn_line){0};
     sim_wire_clear(sim);
     paper_reset(&sim->paper);

@@ -92,6 +92,7 @@ struct sim {
     uint32_t sleep_ms; /* what the firmware's last turn asked for */
     bool cut_is_set;
     uint32_t power_cuts;
+    mono_ms power_after, plug_after, off_since, unplugged_since;
     /* The cable. */
     struct wire to_board, to_host;
     bool plugged;
@@ -124,6 +125,8 @@ bool sim_once_in(struct sim *sim, uint32_t chance);
 
 /* ---- Power ---- */
 
+/* The person: after so long without power, or without the plug, it comes back by itself; 0: never. */
+void sim_person(struct sim *sim, mono_ms power_after, mono_ms plug_after);
 /* ERROR_NONE, or why the board does not come up. */
 uint16_t sim_power_on(struct sim *sim);
 /* Between two turns. */
@@ -151,6 +154,8 @@ unix_s sim_calendar(const struct sim *sim);
 /* ---- The cable ---- */
 
 void sim_plug(struct sim *sim, bool plugged);
+/* The host opens a new connection: what lay in the cable is gone, the board sees another peer. */
+void sim_reconnect(struct sim *sim);
 void sim_wire_clear(struct sim *sim);
 /* For the host's end: bytes put in or taken out. */
 void sim_wire_put(struct sim *sim, struct wire *wire, const uint8_t *bytes, size_t size);
