@@ -277,6 +277,7 @@ static struct expectation expected(enum operator_manner manner)
     case OPERATOR_STALE:
     case OPERATOR_FOREIGN:
     case OPERATOR_GARBAGE:
+    case OPERATOR_FORGED:
         return (struct expectation){ERROR_OFD_REJECTED, true};
     case OPERATOR_GOOD:
     case OPERATOR_REJECTS:

@@ -44,6 +44,7 @@ enum operator_manner {
     OPERATOR_REJECTS, /* O6: a signed answer with a code that is not 0 */
     OPERATOR_FORGETS, /* O8: confirmed, but the operator's own memory of it is gone */
     OPERATOR_GARBAGE, /* random bytes */
+    OPERATOR_FORGED,  /* O5: all is right but the sign of the whole */
     OPERATOR_MANNERS
 };
 /* What `argument` means to the others: REJECTS: the code, 0 is 14 (format control). FOREIGN: 0 the

@@ -160,7 +160,7 @@ static size_t garbage(struct operator* op, uint8_t *out)
     return size;
 }
 
-static void say_good(struct operator* op, const struct ofd_message *message)
+static void say_confirmation(struct operator* op, const struct ofd_message *message)
 {
     struct operator_line *line = &op->core.line;
     uint8_t answer[OFD_CONFIRMATION_MAX];
@@ -178,6 +178,10 @@ static void say_good(struct operator* op, const struct ofd_message *message)
         size_t bit = line->argument % (size * 8);
         answer[bit / 8] ^= (uint8_t)(1u << bit % 8);
         whole = bit / 8 < OFD_HEADER_SIZE; /* the container is: a lenient board may take it */
+    }
+    if (line->manner == OPERATOR_FORGED) {
+        ofd_confirmation_spoil_sign(answer, size);
+        whole = false;
     }
     if (line->manner == OPERATOR_CUT_ANSWER)
         line->out_cut = line->out_size + smaller(line->argument, size);
@@ -217,8 +221,9 @@ static void answer(struct operator* op, const struct ofd_message *message)
     case OPERATOR_GARBLED:
     case OPERATOR_REJECTS:
     case OPERATOR_FORGETS:
+    case OPERATOR_FORGED:
     case OPERATOR_MANNERS:
-        say_good(op, message);
+        say_confirmation(op, message);
         break;
     }
 }
