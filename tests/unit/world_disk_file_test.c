@@ -1,5 +1,6 @@
 /* The simulated world's disk without SQLite in between: what exactly a power failure may leave of
- * writes, truncations and names, what a dying operation does, and the counters; and the host's locks.
+ * writes, truncations and names, what a dying operation does, locks, and the counters; and the locks
+ * of the host.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -355,7 +356,14 @@ static void a_synced_name_stays(void **state)
         assert_int_equal(fill(wal, 0, 5, SECTOR), SQLITE_OK);
         assert_int_equal(sync_file(wal), SQLITE_OK);
         close_file(wal);
+        /* A new file in the place of a deleted one. */
+        close_file(durable_file("/else", 6, SECTOR));
+        assert_int_equal(world()->xDelete(world(), "/else", 0), SQLITE_OK);
+        close_file(durable_file("/else", 7, SECTOR));
         disk_crash(disk, DISK_CRASH_MACHINE, seed);
+        sqlite3_file *file = open_file("/else", MAIN);
+        assert_int_equal(value_at(file, 0, SECTOR), 7);
+        close_file(file);
         assert_true(exists("/in/a") && exists("/in/a-wal"));
         assert_false(exists("/in/b") || exists("/in/c"));
         wal = open_file("/in/a-wal", WAL);
@@ -410,6 +418,31 @@ static void a_dying_write_and_sync_do_their_share(void **state)
     }
 }
 
+static void half_a_sync_leads_back_to_the_rest(void **state)
+{
+    struct disk *disk = *state;
+    unsigned back = 0;
+    for (uint32_t seed = 0; seed < 50; seed++) {
+        disk_format(disk);
+        sqlite3_file *file = durable_file("/a", 1, SECTOR);
+        assert_int_equal(fill(file, 3 * SECTOR, 2, SECTOR), SQLITE_OK);
+        assert_int_equal(sync_file(file), SQLITE_OK);
+        assert_int_equal(fill(file, 0, 3, SECTOR), SQLITE_OK);
+        assert_int_equal(fill(file, 3 * SECTOR, 4, SECTOR), SQLITE_OK);
+        disk_kill_at(disk, disk_operations(disk) + 1);
+        assert_int_equal(sync_file(file), SQLITE_IOERR_FSYNC);
+        close_file(file);
+        disk_crash(disk, DISK_CRASH_MACHINE, seed);
+        file = open_file("/a", MAIN);
+        assert_int_equal(value_at(file, 0, SECTOR), 3);
+        uint8_t second = value_at(file, 3 * SECTOR, SECTOR);
+        assert_true(second == 2 || second == 4);
+        back += second == 2;
+        close_file(file);
+    }
+    assert_in_range(back, 5, 45);
+}
+
 static void a_dying_create_delete_and_truncate_are_done_or_not(void **state)
 {
     struct disk *disk = *state;
@@ -436,6 +469,97 @@ static void a_dying_create_delete_and_truncate_are_done_or_not(void **state)
         disk_crash(disk, DISK_CRASH_PROCESS, 0);
         assert_int_equal(exists("/a"), !done);
     }
+}
+
+/* ---- Locks ---- */
+
+static int lock_file(sqlite3_file *file, int level)
+{
+    return file->pMethods->xLock(file, level);
+}
+
+static void unlock_file(sqlite3_file *file, int level)
+{
+    assert_int_equal(file->pMethods->xUnlock(file, level), SQLITE_OK);
+}
+
+static bool is_reserved(sqlite3_file *file)
+{
+    int reserved = -1;
+    assert_int_equal(file->pMethods->xCheckReservedLock(file, &reserved), SQLITE_OK);
+    return reserved != 0;
+}
+
+static void locks_of_a_file_are_sqlites(void **state)
+{
+    (void)state;
+    sqlite3_file *one = open_file("/a", MAIN), *two = open_file("/a", MAIN);
+    sqlite3_file *three = open_file("/a", MAIN), *other = open_file("/b", MAIN);
+    assert_int_equal(lock_file(one, SQLITE_LOCK_SHARED), SQLITE_OK);
+    assert_int_equal(lock_file(two, SQLITE_LOCK_SHARED), SQLITE_OK);
+    assert_false(is_reserved(two));
+    assert_int_equal(lock_file(one, SQLITE_LOCK_RESERVED), SQLITE_OK);
+    assert_true(is_reserved(one) && is_reserved(two));
+    assert_false(is_reserved(other));
+    assert_int_equal(lock_file(two, SQLITE_LOCK_RESERVED), SQLITE_BUSY);
+    assert_int_equal(lock_file(three, SQLITE_LOCK_SHARED), SQLITE_OK);
+    unlock_file(three, SQLITE_LOCK_NONE);
+    /* Whoever wants all of it lets nobody in while he waits for the readers. */
+    assert_int_equal(lock_file(one, SQLITE_LOCK_EXCLUSIVE), SQLITE_BUSY);
+    assert_int_equal(lock_file(three, SQLITE_LOCK_SHARED), SQLITE_BUSY);
+    unlock_file(two, SQLITE_LOCK_NONE);
+    assert_int_equal(lock_file(one, SQLITE_LOCK_EXCLUSIVE), SQLITE_OK);
+    assert_int_equal(lock_file(two, SQLITE_LOCK_SHARED), SQLITE_BUSY);
+    assert_int_equal(lock_file(other, SQLITE_LOCK_EXCLUSIVE), SQLITE_OK);
+    unlock_file(one, SQLITE_LOCK_SHARED);
+    assert_int_equal(lock_file(two, SQLITE_LOCK_SHARED), SQLITE_OK);
+    close_file(one);
+    assert_int_equal(lock_file(two, SQLITE_LOCK_EXCLUSIVE), SQLITE_OK);
+    close_file(two);
+    close_file(three);
+    close_file(other);
+}
+
+static uint8_t volatile *map(sqlite3_file *file, int region, bool extend)
+{
+    void volatile *memory = NULL;
+    assert_int_equal(file->pMethods->xShmMap(file, region, 32768, extend, &memory), SQLITE_OK);
+    return memory;
+}
+
+static int lock_shared(sqlite3_file *file, int offset, int count, int flags)
+{
+    return file->pMethods->xShmLock(file, offset, count, flags);
+}
+
+static void shared_memory_is_shared_and_locked(void **state)
+{
+    const int lock = SQLITE_SHM_LOCK, unlock = SQLITE_SHM_UNLOCK;
+    const int shared = SQLITE_SHM_SHARED, exclusive = SQLITE_SHM_EXCLUSIVE;
+    (void)state;
+    sqlite3_file *one = open_file("/a", MAIN), *two = open_file("/a", MAIN);
+    assert_null(map(one, 1, false));
+    uint8_t volatile *memory = map(one, 1, true);
+    memory[5] = 77;
+    assert_ptr_equal(map(two, 1, false), memory);
+    assert_int_equal(lock_shared(one, 3, 1, lock | shared), SQLITE_OK);
+    assert_int_equal(lock_shared(two, 3, 1, lock | shared), SQLITE_OK);
+    assert_int_equal(lock_shared(two, 4, 2, lock | exclusive), SQLITE_OK);
+    assert_int_equal(lock_shared(one, 5, 1, lock | shared), SQLITE_BUSY);
+    assert_int_equal(lock_shared(one, 5, 1, lock | exclusive), SQLITE_BUSY);
+    assert_int_equal(lock_shared(one, 6, 1, lock | exclusive), SQLITE_OK);
+    assert_int_equal(lock_shared(two, 2, 2, lock | exclusive), SQLITE_BUSY);
+    assert_int_equal(lock_shared(two, 4, 2, unlock | exclusive), SQLITE_OK);
+    assert_int_equal(lock_shared(one, 5, 1, lock | shared), SQLITE_OK);
+    assert_int_equal(one->pMethods->xShmUnmap(one, 0), SQLITE_OK); /* gives back its locks */
+    assert_int_equal(lock_shared(two, 5, 2, lock | exclusive), SQLITE_OK);
+    assert_int_equal(map(one, 1, false)[5], 77);
+    close_file(two);
+    close_file(one);
+    one = open_file("/a", MAIN);
+    assert_null(map(one, 1, false)); /* gone with its last user */
+    assert_int_equal(map(one, 1, true)[5], 0);
+    close_file(one);
 }
 
 /* ---- Counters ---- */
@@ -523,6 +647,9 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_dying_write_and_sync_do_their_share, setup, teardown),
         cmocka_unit_test_setup_teardown(a_dying_create_delete_and_truncate_are_done_or_not, setup,
                                         teardown),
+        cmocka_unit_test_setup_teardown(half_a_sync_leads_back_to_the_rest, setup, teardown),
+        cmocka_unit_test_setup_teardown(locks_of_a_file_are_sqlites, setup, teardown),
+        cmocka_unit_test_setup_teardown(shared_memory_is_shared_and_locked, setup, teardown),
         cmocka_unit_test_setup_teardown(operations_and_pages_are_counted, setup, teardown),
         cmocka_unit_test(one_handle_has_the_lock_until_a_crash),
     };

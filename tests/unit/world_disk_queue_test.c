@@ -1,5 +1,5 @@
-/* The real queue on the simulated disk: it dies at every operation, the machine loses its power, and
- * a submission that was answered KKT_OK is there when the queue is opened again.
+/* The real queue on the simulated disk: it dies at every operation, the machine loses its power,
+ * and a submission that was answered KKT_OK is there when the queue is opened again.
  */
 #include <setjmp.h>
 #include <stdarg.h>
