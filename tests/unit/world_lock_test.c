@@ -1,4 +1,5 @@
-/* The locks of the simulated world: of the disk's files, of their shared memory, and of the host. */
+/* The locks of the simulated world: those of the disk's files and their shared memory, and those of
+ * the host. */
 #include "hostdrv/queue_lock.h"
 #include "tests/unit/disk_files.h"
 #include "tests/world/host_lock.h"
