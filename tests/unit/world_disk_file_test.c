@@ -1,114 +1,9 @@
 /* The simulated world's disk without SQLite in between: what exactly a power failure may leave of
- * writes, truncations and names, what a dying operation does, and the counters; and the host's locks.
+ * writes, truncations and names, what a dying operation does, and the counters.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdlib.h>
-#include <string.h>
+#include "tests/unit/disk_files.h"
 
-#include <cmocka.h>
-#include <sqlite3.h>
-
-#include "hostdrv/queue_lock.h"
-#include "tests/world/disk.h"
-#include "tests/world/host_lock.h"
-
-#define SECTOR 512
-#define SEEDS  500u
-#define MAIN   (SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_MAIN_DB)
-#define WAL    (SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_WAL)
-
-static int setup(void **state)
-{
-    *state = disk_create(false);
-    return *state == NULL ? -1 : 0;
-}
-
-static int teardown(void **state)
-{
-    if (disk_open_files(*state) > 0)
-        return -1;
-    disk_destroy(*state);
-    return 0;
-}
-
-static sqlite3_vfs *world(void)
-{
-    return sqlite3_vfs_find("world");
-}
-
-static sqlite3_file *open_file(const char *name, int flags)
-{
-    sqlite3_file *file = calloc(1, (size_t)world()->szOsFile);
-    assert_non_null(file);
-    if (world()->xOpen(world(), name, file, flags, NULL) == SQLITE_OK)
-        return file;
-    assert_null(file->pMethods);
-    free(file);
-    return NULL;
-}
-
-static void close_file(sqlite3_file *file)
-{
-    assert_int_equal(file->pMethods->xClose(file), SQLITE_OK);
-    free(file);
-}
-
-static int fill(sqlite3_file *file, int64_t offset, uint8_t value, int size)
-{
-    uint8_t bytes[16 * SECTOR];
-    assert_true(size <= (int)sizeof bytes);
-    memset(bytes, value, (size_t)size);
-    return file->pMethods->xWrite(file, bytes, size, offset);
-}
-
-static int sync_file(sqlite3_file *file)
-{
-    return file->pMethods->xSync(file, SQLITE_SYNC_NORMAL);
-}
-
-static int truncate_file(sqlite3_file *file, int64_t size)
-{
-    return file->pMethods->xTruncate(file, size);
-}
-
-static int64_t size_of(sqlite3_file *file)
-{
-    sqlite3_int64 size = -1;
-    assert_int_equal(file->pMethods->xFileSize(file, &size), SQLITE_OK);
-    return size;
-}
-
-static bool exists(const char *name)
-{
-    int there = 0;
-    assert_int_equal(world()->xAccess(world(), name, SQLITE_ACCESS_EXISTS, &there), SQLITE_OK);
-    return there != 0;
-}
-
-/* The one value of the bytes; they must be the same. */
-static uint8_t value_at(sqlite3_file *file, int64_t offset, int size)
-{
-    uint8_t bytes[16 * SECTOR];
-    assert_true(size <= (int)sizeof bytes);
-    assert_int_equal(file->pMethods->xRead(file, bytes, size, offset), SQLITE_OK);
-    for (int i = 1; i < size; i++)
-        assert_int_equal(bytes[i], bytes[0]);
-    return bytes[0];
-}
-
-/* A file of `size` bytes of `value`, all of it durable. */
-static sqlite3_file *durable_file(const char *name, uint8_t value, int size)
-{
-    sqlite3_file *file = open_file(name, MAIN);
-    assert_non_null(file);
-    if (size > 0)
-        assert_int_equal(fill(file, 0, value, size), SQLITE_OK);
-    assert_int_equal(sync_file(file), SQLITE_OK);
-    return file;
-}
+#define SEEDS 500u
 
 /* ---- Power failures ---- */
 
@@ -355,7 +250,14 @@ static void a_synced_name_stays(void **state)
         assert_int_equal(fill(wal, 0, 5, SECTOR), SQLITE_OK);
         assert_int_equal(sync_file(wal), SQLITE_OK);
         close_file(wal);
+        /* A new file in the place of a deleted one. */
+        close_file(durable_file("/else", 6, SECTOR));
+        assert_int_equal(world()->xDelete(world(), "/else", 0), SQLITE_OK);
+        close_file(durable_file("/else", 7, SECTOR));
         disk_crash(disk, DISK_CRASH_MACHINE, seed);
+        sqlite3_file *file = open_file("/else", MAIN);
+        assert_int_equal(value_at(file, 0, SECTOR), 7);
+        close_file(file);
         assert_true(exists("/in/a") && exists("/in/a-wal"));
         assert_false(exists("/in/b") || exists("/in/c"));
         wal = open_file("/in/a-wal", WAL);
@@ -408,6 +310,33 @@ static void a_dying_write_and_sync_do_their_share(void **state)
         assert_int_equal(least, sizes[share]);
         disk_image_free(image);
     }
+}
+
+static void half_a_sync_leads_back_to_the_rest(void **state)
+{
+    struct disk *disk = *state;
+    unsigned back = 0;
+    for (uint32_t seed = 0; seed < 50; seed++) {
+        disk_format(disk);
+        sqlite3_file *file = durable_file("/a", 1, SECTOR);
+        assert_int_equal(fill(file, 3 * SECTOR, 2, 100), SQLITE_OK);
+        assert_int_equal(fill(file, 3 * SECTOR + 100, 5, SECTOR - 100), SQLITE_OK);
+        assert_int_equal(sync_file(file), SQLITE_OK);
+        assert_int_equal(fill(file, 0, 3, 10), SQLITE_OK);
+        assert_int_equal(fill(file, 3 * SECTOR, 4, SECTOR), SQLITE_OK);
+        disk_kill_at(disk, disk_operations(disk) + 1);
+        assert_int_equal(sync_file(file), SQLITE_IOERR_FSYNC);
+        close_file(file);
+        disk_crash(disk, DISK_CRASH_MACHINE, seed);
+        file = open_file("/a", MAIN);
+        assert_int_equal(value_at(file, 0, 10), 3);
+        uint8_t second = value_at(file, 3 * SECTOR, 100);
+        assert_true(second == 2 || second == 4);
+        assert_int_equal(value_at(file, 3 * SECTOR + 100, SECTOR - 100), second == 2 ? 5 : 4);
+        back += second == 2;
+        close_file(file);
+    }
+    assert_in_range(back, 5, 45);
 }
 
 static void a_dying_create_delete_and_truncate_are_done_or_not(void **state)
@@ -473,43 +402,6 @@ static void operations_and_pages_are_counted(void **state)
     assert_int_equal(disk_digest(disk), 0);
 }
 
-/* ---- The host's locks ---- */
-
-static void one_handle_has_the_lock_until_a_crash(void **state)
-{
-    (void)state;
-    int one = queue_lock_open("/shop/jobs.lock"), two = queue_lock_open("/shop/jobs.lock");
-    int elsewhere = queue_lock_open("/shop/other.lock");
-    assert_true(one >= 0 && two >= 0 && elsewhere >= 0);
-    assert_true(queue_lock_try(one));
-    assert_true(queue_lock_try(one));
-    assert_false(queue_lock_try(two));
-    assert_true(queue_lock_try(elsewhere));
-    queue_lock_release(two); /* not his to give */
-    assert_false(queue_lock_try(two));
-    queue_lock_release(one);
-    assert_true(queue_lock_try(two));
-    queue_lock_close(two);
-    assert_true(queue_lock_try(one));
-    assert_int_equal(host_lock_handles(), 2);
-    host_lock_crash();
-    assert_int_equal(host_lock_handles(), 0);
-    int after = queue_lock_open("/shop/jobs.lock");
-    assert_true(queue_lock_try(after));
-    /* The dead host's handles neither take nor give. */
-    assert_false(queue_lock_try(one));
-    queue_lock_release(one);
-    queue_lock_close(one);
-    int another = queue_lock_open("/shop/jobs.lock");
-    assert_false(queue_lock_try(another));
-    queue_lock_close(another);
-    queue_lock_close(after);
-    assert_int_equal(host_lock_handles(), 0);
-    for (int i = 0; i < 1000; i++)
-        queue_lock_close(queue_lock_open("/shop/jobs.lock"));
-    assert_int_equal(host_lock_handles(), 0);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -523,8 +415,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_dying_write_and_sync_do_their_share, setup, teardown),
         cmocka_unit_test_setup_teardown(a_dying_create_delete_and_truncate_are_done_or_not, setup,
                                         teardown),
+        cmocka_unit_test_setup_teardown(half_a_sync_leads_back_to_the_rest, setup, teardown),
         cmocka_unit_test_setup_teardown(operations_and_pages_are_counted, setup, teardown),
-        cmocka_unit_test(one_handle_has_the_lock_until_a_crash),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,5 +1,5 @@
-/* The real queue on the simulated disk: it dies at every operation, the machine loses its power, and
- * a submission that was answered KKT_OK is there when the queue is opened again.
+/* The real queue on the simulated disk: it dies at every operation, the machine loses its power,
+ * and a submission that was answered KKT_OK is there when the queue is opened again.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -169,8 +169,8 @@ struct deaths {
     unsigned crashes, answered, unanswered_but_there, lost;
 };
 
-/* Opens the queue, submits JOBS jobs from `first` on and dies at the operation; the `before` jobs
- * are there already. False: it did not come to dying. */
+/* Opens the queue, submits JOBS jobs from `first` on and dies at the operation; the jobs below
+ * `first` are there already. False: it did not come to dying. */
 static bool die_submitting(struct disk *disk, uint64_t operation, unsigned first, uint32_t seed,
                            struct deaths *deaths)
 {

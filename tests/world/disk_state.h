@@ -1,4 +1,4 @@
-/* What the files of the simulated disk share; its users include disk.h.
+/* What the sources of the simulated disk share; the world includes disk.h.
  *
  * A file keeps one image, what programs see, and a log that leads back to the synced one:
  *
@@ -11,7 +11,7 @@
  * Always true:
  * 1. bytes[size..capacity) are zero, so an edit that grew the file is undone like any other.
  * 2. A bit of touched_256 or touched_4096 is set exactly when an edit of the log covers its page.
- * 3. A file without a name, or a handle, or a way back after a crash, is freed.
+ * 3. A file that has neither a name, nor a durable name, nor an open handle is freed.
  */
 #ifndef TESTS_WORLD_DISK_STATE_H
 #define TESTS_WORLD_DISK_STATE_H
