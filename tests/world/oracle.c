@@ -85,6 +85,18 @@ void oracle_job_again(const struct oracle *oracle, uint32_t index, struct job *j
     job_make(job, asked->code, asked->flavour, asked->seed, asked->time);
 }
 
+void oracle_asked_again(struct oracle *oracle, uint32_t index)
+{
+    struct oracle_job *job = &oracle->jobs[index];
+    if (job->state != ORACLE_REFUSED)
+        return;
+    job->state = ORACLE_ASKED;
+    oracle->unresolved++;
+    oracle->accounts.refused--;
+    if (index < oracle->resolved)
+        oracle->resolved = index;
+}
+
 /* ---- Answers ---- */
 
 static void claim(struct oracle *oracle, uint32_t index, uint32_t document)
@@ -156,8 +168,6 @@ void oracle_answered(struct oracle *oracle, uint32_t index, uint16_t code,
     }
     job->state = ORACLE_REFUSED;
     job->refusal = code;
-    /* A stuck drawer had its pulse. */
-    oracle->drawer_jobs += code == ERROR_DRAWER_STUCK;
 }
 
 void oracle_left_without_answer(struct oracle *oracle, uint32_t index)
@@ -358,6 +368,16 @@ static void check_journal(const struct oracle *oracle, struct sim *sim)
     }
 }
 
+static void check_operator(const struct sim *sim)
+{
+    CHECK(operator_broken(sim->op) == NULL, "I7: %s", operator_broken(sim->op));
+    uint32_t confirmed = fnm_document_count(sim->fn.fnm) - fnm_unconfirmed_count(sim->fn.fnm);
+    uint32_t said = operator_confirmed(sim->op, fnm_serial(sim->fn.fnm));
+    CHECK(confirmed <= said,
+          "I7: the FN counts %" PRIu32 " documents as confirmed, the operator confirmed %" PRIu32,
+          confirmed, said);
+}
+
 void oracle_check(struct oracle *oracle, struct sim *sim)
 {
     check_nothing_lost(oracle, sim);
@@ -366,7 +386,7 @@ void oracle_check(struct oracle *oracle, struct sim *sim)
           "I17: %" PRIu32 " pulses of the drawer for %" PRIu32 " jobs that open it", sim->pulses,
           oracle->drawer_jobs);
     if (sim->op != NULL)
-        CHECK(operator_broken(sim->op) == NULL, "I7: %s", operator_broken(sim->op));
+        check_operator(sim);
     if (oracle->unresolved == 0 && sim_is_idle(sim) && !oracle->fn_swapped)
         check_totals(oracle, sim);
 }
