@@ -117,6 +117,15 @@ void register_job_start(struct cash_register *reg)
         register_job_do_local(reg);
 }
 
+/* What the journal knows of a key cannot be told. That is about the board and says nothing of the
+ * job, which may have been done: the answer names no key, and the driver keeps the job. */
+static void answer_unreadable(struct cash_register *reg, uint16_t error)
+{
+    struct refusal why = {.code = error};
+    reg->job.attached = false;
+    register_answer_refusal(reg, reg->job.code, link_server_exchange(reg->link), &why, NULL, true);
+}
+
 /* The same key again: the same answer, or a conflict. False: the key is new. */
 static bool answer_known_key(struct cash_register *reg)
 {
@@ -131,8 +140,12 @@ static bool answer_known_key(struct cash_register *reg)
     int found = register_find_done(reg, job->key, &done);
     if (found == 0)
         return false;
-    if (found < 0 || memcmp(done.digest, job->digest, DIGEST_SIZE) != 0) {
-        (void)register_refuse(reg, found < 0 ? ERROR_JOURNAL_FAULT : ERROR_KEY_CONFLICT, 0, 0);
+    if (found < 0) {
+        answer_unreadable(reg, ERROR_JOURNAL_FAULT);
+        return true;
+    }
+    if (memcmp(done.digest, job->digest, DIGEST_SIZE) != 0) {
+        (void)register_refuse(reg, ERROR_KEY_CONFLICT, 0, 0);
         register_job_refused(reg);
         return true;
     }
@@ -163,6 +176,10 @@ static void accept_job(struct cash_register *reg, const struct link_request *req
         register_job_refused(reg);
         return;
     }
+    if (reg->boot_error != ERROR_NONE) {
+        answer_unreadable(reg, reg->boot_error);
+        return;
+    }
     uint8_t hash[SHA256_SIZE];
     struct sha256 sha;
     sha256_init(&sha);
@@ -170,9 +187,8 @@ static void accept_job(struct cash_register *reg, const struct link_request *req
     sha256_update(&sha, job->body, job->size);
     sha256_final(&sha, hash);
     memcpy(job->digest, hash, DIGEST_SIZE);
-    if (reg->boot_error == ERROR_NONE && answer_known_key(reg))
-        return;
-    register_job_start(reg);
+    if (!answer_known_key(reg))
+        register_job_start(reg);
 }
 
 /* Right after start the head and the FN have not told their state yet: a job waits for that a
@@ -212,8 +228,11 @@ static bool take_requests(struct cash_register *reg)
     }
     uint8_t code = link_server_waiting(reg->link);
     bool job = code >= LINK_JOB_FIRST && code <= LINK_JOB_LAST;
-    if (code == 0 || (job && !may_take_job(reg, code)) || !link_server_take(reg->link, &request))
+    if (code == 0 || (job && !may_take_job(reg, code)))
         return false;
+    bool taken = link_server_take(reg->link, &request);
+    assert(taken); /* one waits, and the caller saw that it can be answered */
+    (void)taken;
     if (job)
         accept_job(reg, &request);
     else

@@ -152,8 +152,10 @@ static void go_on_with_outer(struct cash_register *reg)
  * set. */
 void register_job_done(struct cash_register *reg, struct link_result *result)
 {
-    /* After a recovery the job in RAM, if any, is the one the journal speaks of. */
-    bool mine = reg->job.attached && memcmp(reg->job.key, result->key, KEY_SIZE) == 0;
+    /* After a recovery the job in RAM, if any, is the one the journal speaks of: no other is begun
+     * while an INTENT is open. */
+    bool mine = reg->job.attached;
+    assert(!mine || memcmp(reg->job.key, result->key, KEY_SIZE) == 0);
     bool drawer = mine ? reg->job.effect.drawer : false;
     bool recovered = (result->flags & LINK_RESULT_RECOVERED) != 0;
     if (mine)

@@ -302,8 +302,13 @@ static bool check_fn_usable(struct cash_register *reg)
 bool register_job_check(struct cash_register *reg)
 {
     struct register_job *job = &reg->job;
-    if (reg->boot_error != ERROR_NONE)
-        return register_refuse(reg, reg->boot_error, 0, 0);
+    assert(reg->boot_error == ERROR_NONE);
+    /* The end of another job must not pass for the end of the one whose INTENT is open. */
+    if (reg->state.has_intent) {
+        uint16_t unsettled = reg->facts.known ? reg->foreign : ERROR_FN_SILENT;
+        assert(unsettled != ERROR_NONE);
+        return register_refuse(reg, unsettled, 0, 0);
+    }
     bool timeless = job->code == LINK_SET_TIME || job->code == LINK_SETTINGS_SET ||
                     job->code == LINK_DRAWER_OPEN;
     if (!timeless && reg->now.calendar == 0)
