@@ -216,7 +216,8 @@ static bool may_take_job(const struct cash_register *reg, uint8_t code)
     bool between = reg->phase == REGISTER_IDLE || reg->phase == REGISTER_BOOT;
     bool to_refuse = reg->phase < REGISTER_IDLE && reg->boot_failures > 0 &&
                      (register_job_is_fiscal(code) || code == LINK_COPY);
-    return (between || to_refuse) && !reg->job.attached && !too_early(reg) && !paper_is_behind(reg);
+    assert(!reg->job.attached); /* its request would still hold the link's buffer */
+    return (between || to_refuse) && !too_early(reg) && !paper_is_behind(reg);
 }
 
 static bool take_requests(struct cash_register *reg)

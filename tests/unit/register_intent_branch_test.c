@@ -209,6 +209,28 @@ static void test_aborted_that_cannot_be_written(void **state)
     }
 }
 
+/* The same at a start, with nobody waiting for an answer. */
+static void test_aborted_at_a_start(void **state)
+{
+    (void)state;
+    rig_ready(FFD_1_05);
+    rig_lie(FN_RECEIPT_BEGIN, FN_OK, NULL, 0)->silent = true;
+    rig_send_sale(7);
+    RIG_UNTIL(world.firmware.cash_register.state.has_intent);
+    rig_no_lies();
+    rig.programs_fail = true;
+    assert_int_equal(world_power_on(&world), ERROR_NONE);
+    world_run(&world, 3000);
+    uint16_t reason = (uint16_t)world_status(&world, TAG_BLOCK_REASON);
+    assert_true(reason == ERROR_JOURNAL_FAULT || reason == ERROR_JOURNAL_FULL);
+    rig.programs_fail = false;
+    assert_int_equal(world_power_on(&world), ERROR_NONE);
+    world_run(&world, 3000);
+    assert_false(world.firmware.cash_register.state.has_intent);
+    expect_sale_done(7, 3);
+    world_destroy(&world);
+}
+
 /* The drawer's INTENT, its DONE, and the ABORTED of a stuck one. */
 static void test_drawer_and_flash(void **state)
 {
@@ -225,8 +247,7 @@ static void test_drawer_and_flash(void **state)
         world.mono = world.mono + 5000; /* shut again */
         rig_send_job(LINK_DRAWER_OPEN, (uint8_t)(7 + stuck), NULL, 0);
         unsigned pulses = world.pulses;
-        while (world.pulses == pulses)
-            world_turn(&world);
+        RIG_UNTIL(world.pulses > pulses);
         rig.programs_fail = true;
         expect_refusal(rig_wait(60000), ERROR_OUTCOME_UNKNOWN, 0);
         rig.programs_fail = false;
@@ -304,6 +325,7 @@ int main(void)
         cmocka_unit_test(test_recovered_done_that_cannot_be_written),
         cmocka_unit_test(test_intent_that_cannot_be_written),
         cmocka_unit_test(test_aborted_that_cannot_be_written),
+        cmocka_unit_test(test_aborted_at_a_start),
         cmocka_unit_test(test_drawer_and_flash),
         cmocka_unit_test(test_local_jobs_and_flash),
         cmocka_unit_test(test_registration_and_flash),

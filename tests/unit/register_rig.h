@@ -5,6 +5,7 @@
 #define TESTS_UNIT_REGISTER_RIG_H
 
 #include "tests/unit/world.h"
+#include "tools/ofd/ofd_core.h"
 
 static struct world world;
 static uint8_t body[40000];
@@ -15,6 +16,7 @@ struct lie {
     unsigned after;  /* so many answers to it are true before */
     bool asked;      /* the FN gets the command, only its answer is replaced */
     bool silent;     /* no answer at all */
+    bool garbled;    /* with a wrong CRC; ENQ brings what the FN says */
     bool for_ever;   /* not only once */
     uint8_t code;
     uint8_t data[300];
@@ -30,6 +32,13 @@ static struct {
     uint8_t programs_fail_at, syncs_fail_at; /* FN command code */
     bool clock_fails;
     bool enquiries_lost; /* an answer that did not come cannot be asked for again */
+    size_t host_takes;   /* bytes a write to the host takes at most; 0: all */
+    /* The operator: confirms whatever comes while the network is up. */
+    bool net_up;
+    enum board_net_state net;
+    uint8_t to_operator[OFD_MESSAGE_MAX], from_operator[OFD_CONFIRMATION_MAX];
+    size_t to_operator_size, from_operator_size, from_operator_read;
+    unsigned confirmed;
 } rig;
 
 static int rig_read(void *context, uint32_t address, void *data, size_t size)
@@ -66,10 +75,65 @@ static struct lie *rig_find_lie(uint8_t command)
     return NULL;
 }
 
+static int rig_net_open(void *context, const struct board_endpoint *endpoint)
+{
+    (void)context;
+    assert_string_equal(endpoint->host, "ofd.example");
+    rig.net = rig.net_up ? BOARD_NET_OPEN : BOARD_NET_FAILED;
+    rig.to_operator_size = rig.from_operator_size = rig.from_operator_read = 0;
+    return 0;
+}
+
+static enum board_net_state rig_net_state(void *context, enum board_net_error *error,
+                                          uint32_t *detail)
+{
+    (void)context;
+    *error = rig.net == BOARD_NET_FAILED ? BOARD_NET_REFUSED : BOARD_NET_OK;
+    *detail = 0;
+    return rig.net;
+}
+
+static int rig_net_read(void *context, uint8_t *data, size_t size)
+{
+    (void)context;
+    size_t left = rig.from_operator_size - rig.from_operator_read;
+    size_t count = size < left ? size : left;
+    memcpy(data, rig.from_operator + rig.from_operator_read, count);
+    rig.from_operator_read += count;
+    return (int)count;
+}
+
+static int rig_net_write(void *context, const uint8_t *data, size_t size)
+{
+    (void)context;
+    struct ofd_message message;
+    assert_true(rig.to_operator_size + size <= sizeof(rig.to_operator));
+    memcpy(rig.to_operator + rig.to_operator_size, data, size);
+    rig.to_operator_size += size;
+    if (ofd_message_parse(rig.to_operator, rig.to_operator_size, &message) != OFD_MESSAGE_DOCUMENT)
+        return (int)size;
+    struct ofd_answer answer = {
+        .inn = "7704358518", .received = WORLD_START, .document = message.document};
+    rig.from_operator_size =
+        ofd_confirmation_encode(&message, &answer, rig.from_operator, sizeof(rig.from_operator));
+    assert_true(rig.from_operator_size > 0);
+    rig.from_operator_read = rig.to_operator_size = 0;
+    rig.confirmed++;
+    return (int)size;
+}
+
+static void rig_net_close(void *context)
+{
+    (void)context;
+    rig.net = BOARD_NET_CLOSED;
+}
+
 static int rig_port_write(void *context, enum board_port port, const uint8_t *data, size_t size)
 {
     if (port == BOARD_PORT_FN && size <= 3 && rig.enquiries_lost)
         return (int)size;
+    if (port == BOARD_PORT_HOST && rig.host_takes != 0 && size > rig.host_takes)
+        size = rig.host_takes;
     if (port != BOARD_PORT_FN || size <= 3)
         return world_port_write(context, port, data, size);
     uint8_t command = data[3]; /* a whole frame comes in one write */
@@ -88,6 +152,8 @@ static int rig_port_write(void *context, enum board_port port, const uint8_t *da
     if (!lie->silent)
         rig.answer_size =
             fn_frame_encode(lie->code, lie->data, lie->size, rig.answer, sizeof(rig.answer));
+    if (lie->garbled)
+        rig.answer[rig.answer_size - 1] ^= 0xFF;
     if (!lie->for_ever)
         lie->command = 0;
     return (int)size;
@@ -154,6 +220,11 @@ static inline void rig_create(bool slips_too)
     world.board.flash.erase = rig_erase;
     world.board.flash.sync = rig_sync;
     world.board.clock_set = rig_clock_set;
+    world.board.net_open = rig_net_open;
+    world.board.net_state = rig_net_state;
+    world.board.net_read = rig_net_read;
+    world.board.net_write = rig_net_write;
+    world.board.net_close = rig_net_close;
 }
 
 /* Registered, shift open, paper known; keys 200 and 201 are used. */
@@ -163,6 +234,15 @@ static inline void rig_ready(uint8_t ffd)
     world_ready(&world, ffd);
     world_run(&world, 3000);
 }
+
+/* Turns the world until the condition holds. */
+#define RIG_UNTIL(condition)                                                                       \
+    do {                                                                                           \
+        for (unsigned rig_turns = 0; !(condition); rig_turns++) {                                  \
+            assert_true(rig_turns < 100000);                                                       \
+            world_turn(&world);                                                                    \
+        }                                                                                          \
+    } while (0)
 
 /* Sends a job and waits for nothing. */
 static inline void rig_send_job(uint8_t code, uint8_t key, const uint8_t *list, size_t size)
