@@ -57,6 +57,10 @@ bench: deps ## Counted figures with their limits
 	@$(MAKE) --no-print-directory -s -j2 programs $(BUILD)/tests/bench/bench
 	@tests/bench/run $(BUILD)
 
+.PHONY: coverage
+coverage: deps ## Branch coverage by the unit tests, with limits
+	@tests/coverage
+
 lint: deps ## clang-format, clang-tidy, cppcheck, dependency directions, size ratchet
 	@tests/lint
 

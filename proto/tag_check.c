@@ -431,5 +431,7 @@ bool tlv_check_list(const uint8_t *data, size_t size, const uint16_t *allowed, s
         if (!found)
             return refuse(why, ERROR_FIELD_NOT_ALLOWED, tlv.tag, 0);
     }
-    return got == 0 || refuse(why, ERROR_REQUEST_MALFORMED, 0, 0);
+    if (got < 0)
+        return refuse(why, ERROR_REQUEST_MALFORMED, 0, 0);
+    return true;
 }

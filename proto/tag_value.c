@@ -128,9 +128,9 @@ static uint16_t byte_error(uint16_t tag)
 
 static bool quantity_ok(const struct tlv *tlv)
 {
-    struct decimal quantity;
-    return tlv_get_fvln(tlv, &quantity) && quantity.mantissa > 0 &&
-           quantity.scale <= QUANTITY_SCALE_MAX;
+    struct decimal quantity = {0};
+    (void)tlv_get_fvln(tlv, &quantity); /* its length was checked */
+    return quantity.mantissa > 0 && quantity.scale <= QUANTITY_SCALE_MAX;
 }
 
 /* Texts with a pattern. ERROR_NONE when good or without one. */
