@@ -9,38 +9,34 @@
  * and when the faults are over each key gets its answer, and each document in the module's archive
  * belongs to exactly one key. One step makes the module lie under a right checksum; after it only
  * survival, parsing and mounting are promised. */
-#include <fcntl.h>
-#include <sys/stat.h>
+#include "tests/fuzz/register_world.h"
 
-#include "tests/fuzz/mutate.h"
-#include "tests/unit/world.h"
-
-#define STEP_SIZE     4u
-#define STEPS_MAX     200u
-#define KEYS          8u
-#define PASTS         3u
-#define TEMPLATE_SIZE 16384u
-#define CUTS_MAX      8u
-#define EDITS_MAX     8u
+#define STEP_SIZE 4u
+#define STEPS_MAX 200u
+#define KEYS      8u
+#define EDITS_MAX 8u
 
 enum what {
-    STEP_JOB,      /* code, key, variant */
-    STEP_EDIT,     /* kind, place, value: bends the next new body */
-    STEP_AGAIN,    /* key */
-    STEP_QUERY,    /* code, argument */
-    STEP_CUT,      /* flash operations until then, shape */
-    STEP_POWER,    /* off and on */
-    STEP_FAULT,    /* enum fnm_fault, argument */
-    STEP_DAMAGE,   /* answer bytes until then, xor */
-    STEP_LOSE,     /* command, how many of it come through before */
-    STEP_LIE,      /* answers until then, byte, xor; the checksum is mended */
-    STEP_PRINTER,  /* what, argument */
-    STEP_WAIT,     /* tenths of a second */
-    STEP_SLEEP,    /* hours */
-    STEP_CLOCK,    /* seconds, signed, 16 bits */
-    STEP_NOISE,    /* bytes from the host, their value */
-    STEP_REPLUG,   /* the cable */
-    STEP_IMPATIENT /* code, key: a job sent and not waited for */
+    STEP_JOB,       /* code, key, variant */
+    STEP_EDIT,      /* kind, place, value: bends the next new body */
+    STEP_AGAIN,     /* key */
+    STEP_QUERY,     /* code, argument */
+    STEP_CUT,       /* flash operations until then, shape */
+    STEP_POWER,     /* off and on */
+    STEP_FAULT,     /* enum fnm_fault, argument */
+    STEP_DAMAGE,    /* answer bytes until then, xor */
+    STEP_LOSE,      /* command, how many of it come through before */
+    STEP_LIE,       /* answers until then, byte, xor; the checksum is mended */
+    STEP_PRINTER,   /* what, argument */
+    STEP_WAIT,      /* tenths of a second */
+    STEP_SLEEP,     /* hours */
+    STEP_CLOCK,     /* seconds, signed, 16 bits */
+    STEP_NOISE,     /* bytes from the host, their value */
+    STEP_REPLUG,    /* the cable */
+    STEP_IMPATIENT, /* code, key: a job sent and not waited for */
+    STEP_NET,       /* up, bytes until the connection breaks, bytes of one read */
+    STEP_SWAP,      /* another module in the place of this one */
+    STEP_COUNT
 };
 
 /* What the host knows about a key. */
@@ -53,34 +49,10 @@ struct job_record {
     struct link_result result;
 };
 
-struct edit {
-    uint8_t kind, place, value;
-};
-
-struct past {
-    uint8_t flash[WORLD_FLASH];
-    uint8_t store[TEMPLATE_SIZE];
-    mono_ms mono;
-    uint32_t documents;
-};
-
-static struct world world;
-static struct past pasts[PASTS];
-static off_t store_size;
 static struct job_record records[KEYS];
 static struct edit edits[EDITS_MAX];
 static unsigned edit_count;
-static struct {
-    uint8_t after, shape;
-} cuts[CUTS_MAX];
-static unsigned cut_count;
 static unsigned issued; /* jobs that may have moved the drawer */
-static bool tainted;    /* the module lied */
-static unsigned damage_after, lie_after;
-static uint8_t damage_with, lie_at, lie_with;
-static uint8_t answer[FN_FRAME_MAX * 2]; /* the module's frame, when it is tampered with */
-static size_t answer_size, answer_read;
-
 #ifdef FUZZ_CANARY
 /* The key's record is not found when its sector is not the head any more. */
 int __real_journal_find(struct journal *journal, const uint8_t key[KEY_SIZE], uint32_t type_mask,
@@ -94,232 +66,6 @@ int __wrap_journal_find(struct journal *journal, const uint8_t key[KEY_SIZE], ui
     return found == 1 && world.generation > 3 ? 0 : found;
 }
 #endif
-
-/* ---- The line to the module ---- */
-
-/* Takes the module's whole answer and changes it. */
-static void tamper(void)
-{
-    uint8_t *frame = answer;
-    answer_size = fnm_output(world.fnm, answer, sizeof answer, world.mono);
-    answer_read = 0;
-    if (lie_after > 0 && answer_size > FN_FRAME_OVERHEAD && --lie_after == 0) {
-        struct fn_decoder decoder;
-        uint8_t code = 0;
-        const uint8_t *data = NULL;
-        size_t size = 0;
-        fn_decoder_init(&decoder);
-        for (size_t i = 0; i < answer_size; i++)
-            (void)fn_decoder_push(&decoder, frame[i], &code, &data, &size);
-        if (data != NULL) {
-            decoder.buffer[3 + lie_at % (size + 1)] ^= lie_with;
-            answer_size = fn_frame_encode(decoder.buffer[3], data, size, answer, sizeof answer);
-            tainted = true;
-        }
-    }
-}
-
-static int fuzz_port_read(void *context, enum board_port port, uint8_t *data, size_t size)
-{
-    if (port != BOARD_PORT_FN)
-        return world_port_read(context, port, data, size);
-    if (answer_read == answer_size) {
-        answer_read = answer_size = 0;
-        tamper();
-    }
-    size_t left = answer_size - answer_read;
-    size = size < left ? size : left;
-    memcpy(data, answer + answer_read, size);
-    for (size_t i = 0; i < size; i++)
-        if (damage_after > 0 && --damage_after == 0) {
-            data[i] ^= damage_with;
-            /* A length that lies may by chance find a right checksum elsewhere. */
-            tainted = tainted || answer_read + i == 1 || answer_read + i == 2;
-        }
-    answer_read += size;
-    return (int)size;
-}
-
-static void fuzz_trace(void *context, enum board_trace_level level, const char *text)
-{
-    PROMISE(strlen(text) < 1000);
-    world_trace(context, level, text);
-}
-
-/* ---- Time and power ---- */
-
-static void turn(void)
-{
-    struct moment now = {world.mono, world_calendar(&world)};
-    uint32_t sleep_ms = firmware_step(&world.firmware, &now);
-    print_head_step(world.head, world.mono);
-    world.mono += sleep_ms == 0 ? 0 : 100;
-}
-
-static void run(uint32_t milliseconds)
-{
-    mono_ms until = world.mono + milliseconds;
-    for (unsigned turns = 0; world.mono < until; turns++) {
-        PROMISE(turns < 100000); /* it would never sleep */
-        turn();
-    }
-}
-
-static void arm_next_cut(void)
-{
-    world.cut_at = 0;
-    if (cut_count == 0)
-        return;
-    cut_count--;
-    world.cut_at = world.flash_ops + 1 + cuts[cut_count].after;
-    world.tear = (enum tear)(cuts[cut_count].shape % TEAR_SHAPES);
-}
-
-static void start(void)
-{
-    answer_read = answer_size = 0;
-    PROMISE(world_power_on(&world) == ERROR_NONE);
-    run(1000);
-}
-
-/* On again, as often as the power goes. */
-static void power(void)
-{
-    static unsigned turns;
-    for (turns = 0; turns <= CUTS_MAX; turns++) {
-        arm_next_cut();
-        if (setjmp(world.cut) == 0) {
-            start();
-            return;
-        }
-    }
-    PROMISE(turns <= CUTS_MAX);
-}
-
-/* ---- Bodies ---- */
-
-static size_t plain_body(uint8_t code, uint8_t variant, uint8_t *out, size_t capacity)
-{
-    struct byte_writer writer;
-    size_t mark;
-    byte_writer_init(&writer, out, capacity);
-    switch (code) {
-    case LINK_RECEIPT:
-        return world_receipt(out, capacity, (uint8_t)(1 + variant % 8 / 7), 1 + variant / 8 % 4,
-                             100u + variant);
-    case LINK_SHIFT_OPEN:
-    case LINK_SHIFT_CLOSE:
-    case LINK_STATE_REPORT:
-        return world_cashier(out, capacity);
-    case LINK_REGISTRATION:
-        return world_registration(out, capacity, variant % 2 == 0 ? FFD_1_2 : FFD_1_05);
-    case LINK_CASH_IN:
-    case LINK_CASH_OUT:
-        tlv_put_vln(&writer, TAG_CASH_SUM, variant * 100u);
-        break;
-    case LINK_NON_FISCAL:
-        mark = tlv_begin(&writer, TAG_SLIP_TEXT);
-        tlv_put_u8(&writer, TAG_SLIP_STYLE, variant);
-        put_text(&writer, TAG_SLIP_STRING, "come again");
-        tlv_end(&writer, mark);
-        put_text(&writer, TAG_SLIP_QR, "https://shop.example");
-        break;
-    case LINK_COPY:
-        if (variant != 0)
-            tlv_put_u32(&writer, TAG_COPY_OF, variant);
-        break;
-    case LINK_SET_TIME:
-        tlv_put_u32(&writer, TAG_NEW_TIME, world_calendar(&world) + variant);
-        break;
-    case LINK_SETTINGS_SET:
-        tlv_put_u8(&writer, TAG_SETTING_AUTO_OPEN_SHIFT, variant & 1);
-        tlv_put_u8(&writer, TAG_SETTING_COLUMNS, variant < 128 ? 32 : 48);
-        put_text(&writer, TAG_SETTING_HEADER, "OOO TEST");
-        put_text(&writer, TAG_SETTING_OFD_HOST, variant % 4 < 2 ? "" : "ofd.example");
-        break;
-    default:
-        break;
-    }
-    return writer.length;
-}
-
-/* The element number `place` (modulo their count) of the list. */
-static bool element_at(const uint8_t *list, size_t size, unsigned place, size_t *at, size_t *whole)
-{
-    struct tlv_reader reader;
-    struct tlv tlv;
-    unsigned count = 0;
-    tlv_reader_init(&reader, list, size);
-    while (tlv_next(&reader, &tlv) == 1)
-        count++;
-    if (count == 0)
-        return false;
-    tlv_reader_init(&reader, list, size);
-    for (unsigned i = 0; i <= place % count; i++) {
-        *at = reader.offset;
-        (void)tlv_next(&reader, &tlv);
-        *whole = reader.offset - *at;
-    }
-    return true;
-}
-
-static size_t insert_element(const struct edit *edit, uint8_t *list, size_t size, size_t capacity)
-{
-    uint8_t value[64], element[80];
-    struct byte_writer writer;
-    unsigned index = (unsigned)edit->kind / 8 * 256 + edit->place;
-    const struct tag_info *info = tag_info_at(index % 290);
-    if (info == NULL)
-        return size;
-    size_t length = info->max_length < sizeof value ? info->max_length : sizeof value;
-    if (info->type == TAG_TYPE_VLN || info->type == TAG_TYPE_FVLN)
-        length = 2;
-    memset(value, info->type == TAG_TYPE_STRING ? '1' : 0, sizeof value);
-    value[0] = edit->value;
-    byte_writer_init(&writer, element, sizeof element);
-    tlv_put_bytes(&writer, info->tag, value, info->type == TAG_TYPE_STLV ? 0 : length);
-    (void)mutate_replace(list, &size, capacity, 0, 0, element, writer.length);
-    return size;
-}
-
-static size_t bend(const struct edit *edit, uint8_t *list, size_t size, size_t capacity)
-{
-    uint8_t copy[1100];
-    size_t at = 0, whole = 0;
-    if (edit->kind % 8 == 0)
-        return insert_element(edit, list, size, capacity);
-    if (!element_at(list, size, edit->place, &at, &whole) || whole > sizeof copy)
-        return size;
-    switch (edit->kind % 8) {
-    case 1: /* gone */
-        (void)mutate_replace(list, &size, capacity, at, whole, NULL, 0);
-        break;
-    case 2: /* twice */
-        memcpy(copy, list + at, whole);
-        (void)mutate_replace(list, &size, capacity, at, 0, copy, whole);
-        break;
-    case 3: /* a byte of the element, its header included */
-        list[at + edit->value % whole] ^= (uint8_t)(1u << edit->value / 32);
-        break;
-    case 4: /* its first byte of value */
-        if (whole > TLV_HEADER_SIZE)
-            list[at + TLV_HEADER_SIZE] = edit->value;
-        break;
-    case 5: /* a byte anywhere, also inside an item */
-        list[(unsigned)edit->place * 4 % size] = edit->value;
-        break;
-    case 6: /* cut short */
-        size = size * edit->value / 256;
-        break;
-    default: /* within the element */
-        if (whole > TLV_HEADER_SIZE + 4u) {
-            struct edit inner = {(uint8_t)(3 + edit->kind / 8 % 2), edit->value, edit->value};
-            (void)bend(&inner, list + at + TLV_HEADER_SIZE, whole - TLV_HEADER_SIZE,
-                       whole - TLV_HEADER_SIZE);
-        }
-    }
-    return size;
-}
 
 /* ---- The host ---- */
 
@@ -433,9 +179,10 @@ static void new_job(unsigned number, uint8_t code, uint8_t variant)
     struct job_record *record = &records[number];
     memset(record, 0, sizeof *record);
     record->code = code;
-    record->size = plain_body(code, variant, record->body, sizeof record->body);
+    record->size =
+        plain_body(code, variant, world_calendar(&world), record->body, sizeof record->body);
     for (unsigned i = 0; i < edit_count; i++)
-        record->size = bend(&edits[i], record->body, record->size, sizeof record->body);
+        record->size = bend_body(&edits[i], record->body, record->size, sizeof record->body);
     edit_count = 0;
 }
 
@@ -595,6 +342,18 @@ static void do_step(const uint8_t *step)
     case STEP_REPLUG:
         world_replug(&world);
         break;
+    case STEP_NET:
+        line.up = step[1] % 2 == 1;
+        line.life = step[2] * 4u;
+        line.step = step[3] == 0 ? sizeof line.in : step[3];
+        if (!line.up)
+            line_break();
+        break;
+    case STEP_SWAP:
+        line.lying = tainted = true;
+        fnm_close(world.fnm);
+        lay_store(&pasts[step[1] % PASTS]);
+        break;
     case STEP_FAULT:
     case STEP_DAMAGE:
     case STEP_LOSE:
@@ -614,6 +373,10 @@ static void heal(void)
     world.cut_at = 0;
     world.lose_command = 0;
     damage_after = lie_after = 0;
+    line_break();
+    line.up = true;
+    line.life = 0;
+    line.step = sizeof line.in;
     fnm_close(world.fnm);
     world_open_fn(&world);
     print_head_close(world.head);
@@ -674,70 +437,6 @@ static void settle(const struct past *past)
     PROMISE(world_status(&world, TAG_CASH_IN_DRAWER) == cash);
 }
 
-/* ---- The past ---- */
-
-static void store_path(char *out, size_t size)
-{
-    snprintf(out, size, "%s/fn.store", world.folder);
-}
-
-static void make_pasts(void)
-{
-    static const uint8_t formats[PASTS] = {0, FFD_1_05, FFD_1_2};
-    static uint8_t body[2048];
-    char path[96];
-    for (unsigned i = 0; i < PASTS; i++) {
-        world_create(&world, false);
-        if (formats[i] != 0) {
-            world_ready(&world, formats[i]);
-            (void)world_must(
-                world_job(&world, LINK_RECEIPT, 202, body,
-                          world_receipt(body, sizeof body, SETTLEMENT_SALE, 1, 50000)));
-            world_run(&world, 3000);
-        }
-        pasts[i].documents = fnm_document_count(world.fnm);
-        pasts[i].mono = world.mono;
-        memcpy(pasts[i].flash, world.flash, WORLD_FLASH);
-        store_path(path, sizeof path);
-        int fd = open(path, O_RDONLY);
-        PROMISE(fd >= 0 && read(fd, pasts[i].store, TEMPLATE_SIZE) == (ssize_t)TEMPLATE_SIZE);
-        store_size = lseek(fd, 0, SEEK_END);
-        PROMISE(pasts[i].store[TEMPLATE_SIZE - 1] == 0);
-        close(fd);
-        world_destroy(&world);
-    }
-}
-
-static void lay_past(const struct past *past)
-{
-    char path[96];
-    memset(&world, 0, sizeof world);
-    snprintf(world.folder, sizeof world.folder, "/dev/shm/register_fuzz.%ld", (long)getpid());
-    (void)mkdir(world.folder, 0700);
-    store_path(path, sizeof path);
-    int fd = open(path, O_RDWR | O_CREAT | O_TRUNC, 0600);
-    PROMISE(fd >= 0);
-    PROMISE(write(fd, past->store, TEMPLATE_SIZE) == (ssize_t)TEMPLATE_SIZE);
-    PROMISE(ftruncate(fd, store_size) == 0);
-    close(fd);
-    memcpy(world.flash, past->flash, WORLD_FLASH);
-    world_open_fn(&world);
-    struct print_head_options head = {.columns = 48};
-    world.head = print_head_open(&head);
-    PROMISE(world.head != NULL);
-    world.board = world_board;
-    world.board.context = &world;
-    world.board.port_read = fuzz_port_read;
-    world.board.trace = fuzz_trace;
-    world.mono = past->mono;
-    world.seed = 1;
-    memset(records, 0, sizeof records);
-    cut_count = edit_count = issued = damage_after = lie_after = 0;
-    tainted = false;
-    answer_read = answer_size = 0;
-    world_replug(&world);
-}
-
 size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t capacity, unsigned seed)
 {
     mutate_seed(seed);
@@ -751,14 +450,17 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     char path[96];
     if (size == 0)
         return 0;
-    if (store_size == 0)
+    if (!pasts_made)
         make_pasts();
+    pasts_made = true;
     const struct past *past = &pasts[data[0] % PASTS];
     lay_past(past);
+    memset(records, 0, sizeof records);
+    edit_count = issued = 0;
     start();
     for (at = 1; at + STEP_SIZE <= size && at < STEPS_MAX * STEP_SIZE; at += STEP_SIZE) {
         memcpy(step, data + at, STEP_SIZE);
-        step[0] %= STEP_IMPATIENT + 1;
+        step[0] %= STEP_COUNT;
         if (setjmp(world.cut) == 0)
             do_step(step);
         else
