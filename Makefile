@@ -140,14 +140,16 @@ FUZZ_LIBS     = -Wl,--start-group $(FUZZ_ARCHIVES) -Wl,--end-group -lcmocka $(LI
 FUZZ_MAKE     = $(MAKE) --no-print-directory -s BUILD=build/fuzz CC=clang CFLAGS="-O1 -g $(FUZZ_FLAGS)"
 SECONDS      ?= 10
 .PHONY: fuzz fuzz-build fuzz-targets fuzz-canaries
+# A function __wrap_NAME of a target stands in the place of the product's NAME.
+FUZZ_WRAPS    = $$(nm $< | sed -n 's/.* T __wrap_/-Wl,--wrap=/p')
 $(BUILD)/tests/fuzz/%_fuzz: $(BUILD)/tests/fuzz/%_fuzz.o $(FUZZ_ARCHIVES)
-	$(CC) $(FUZZ_LINK) $< $(FUZZ_LIBS) -o $@
-# A canary is the target with one bug: a function of the product replaced by the target's own, which errs.
+	$(CC) $(FUZZ_LINK) $(FUZZ_WRAPS) $< $(FUZZ_LIBS) -o $@
+# A canary is the target with one bug: such a function that errs.
 $(BUILD)/tests/fuzz/%_canary.o: tests/fuzz/%_fuzz.c
 	@mkdir -p $(@D)
 	$(CC) $(ALL_CFLAGS) -DFUZZ_CANARY -MMD -MP -c $< -o $@
 $(BUILD)/tests/fuzz/%_canary: $(BUILD)/tests/fuzz/%_canary.o $(FUZZ_ARCHIVES)
-	$(CC) $(FUZZ_LINK) $$(grep -ohE '__wrap_\w+' tests/fuzz/$*_fuzz.c | sort -u | sed 's/__wrap_/-Wl,--wrap=/') $< $(FUZZ_LIBS) -o $@
+	$(CC) $(FUZZ_LINK) $(FUZZ_WRAPS) $< $(FUZZ_LIBS) -o $@
 fuzz-targets: $(FUZZ_TARGETS:%=$(BUILD)/tests/fuzz/%_fuzz)
 fuzz-canaries: $(FUZZ_TARGETS:%=$(BUILD)/tests/fuzz/%_canary)
 fuzz-build: # Targets and canaries, into build/fuzz
