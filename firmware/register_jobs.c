@@ -320,11 +320,22 @@ static bool check_fn_usable(struct cash_register *reg)
     return true;
 }
 
+/* An INTENT is open until the FN has told what became of it: the DONE of another job would end it
+ * unsettled, and its document would be nobody's. Only a new FN may be registered meanwhile. */
+static bool check_nothing_open(struct cash_register *reg)
+{
+    if (!reg->state.has_intent || reg->job.code == LINK_REGISTRATION)
+        return true;
+    return register_refuse(reg, reg->foreign != ERROR_NONE ? reg->foreign : ERROR_FN_SILENT, 0, 0);
+}
+
 bool register_job_check(struct cash_register *reg)
 {
     struct register_job *job = &reg->job;
     if (reg->boot_error != ERROR_NONE)
         return register_refuse(reg, reg->boot_error, 0, 0);
+    if (!check_nothing_open(reg))
+        return false;
     bool timeless = job->code == LINK_SET_TIME || job->code == LINK_SETTINGS_SET ||
                     job->code == LINK_DRAWER_OPEN;
     if (!timeless && reg->now.calendar == 0)

@@ -54,7 +54,7 @@ static struct edit edits[EDITS_MAX];
 static unsigned edit_count;
 static unsigned issued; /* jobs that may have moved the drawer */
 #ifdef FUZZ_CANARY
-/* The key's record is not found when its sector is not the head any more. */
+/* After the cable came back a few times no key is found any more. */
 int __real_journal_find(struct journal *journal, const uint8_t key[KEY_SIZE], uint32_t type_mask,
                         struct journal_record *record, uint8_t *payload, size_t capacity);
 int __wrap_journal_find(struct journal *journal, const uint8_t key[KEY_SIZE], uint32_t type_mask,
