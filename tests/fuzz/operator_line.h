@@ -15,9 +15,12 @@
 #define LINE_OUT_SIZE      8192u
 
 static struct {
-    bool up;     /* connections are accepted */
-    size_t step; /* bytes one read or write moves */
-    size_t life; /* bytes until the connection breaks; 0: it does not */
+    bool up;       /* connections are accepted */
+    size_t step;   /* bytes one read or write moves */
+    size_t life;   /* bytes until the connection breaks; 0: it does not */
+    bool hangs;    /* while connecting */
+    bool no_trust; /* TLS fails */
+    bool stalls;   /* takes no bytes */
     enum board_net_state state;
     uint8_t in[OFD_MESSAGE_MAX], out[LINE_OUT_SIZE];
     size_t in_size, out_size, out_sent;
@@ -41,6 +44,27 @@ static inline void line_break(void)
 {
     line.state = BOARD_NET_FAILED;
     line.in_size = line.out_size = line.out_sent = 0;
+}
+
+/* All is well again, but for connections that broke. */
+static inline void line_heal(void)
+{
+    line_break();
+    line.up = true;
+    line.hangs = line.no_trust = line.stalls = false;
+    line.life = 0;
+    line.step = sizeof line.in;
+}
+
+/* up, hangs, no trust, stalls as bits; the connection's life and the bytes of one move. */
+static inline void line_trouble(uint8_t bits, size_t life, uint8_t step)
+{
+    line.up = (bits & 1) != 0;
+    line.hangs = (bits & 2) != 0;
+    line.no_trust = (bits & 4) != 0;
+    line.stalls = (bits & 8) != 0;
+    line.life = life;
+    line.step = step == 0 ? sizeof line.in : step;
 }
 
 /* Bytes that may move now; the connection may break under them. */
@@ -73,9 +97,11 @@ static inline enum board_net_state line_state(void *context, enum board_net_erro
                                               uint32_t *detail)
 {
     (void)context;
-    if (line.state == BOARD_NET_CONNECTING)
-        line.state = BOARD_NET_OPEN;
-    *error = line.state == BOARD_NET_FAILED ? BOARD_NET_LOST : BOARD_NET_OK;
+    if (line.state == BOARD_NET_CONNECTING && !line.hangs)
+        line.state = line.no_trust ? BOARD_NET_FAILED : BOARD_NET_OPEN;
+    *error = line.state != BOARD_NET_FAILED ? BOARD_NET_OK
+             : line.no_trust                ? BOARD_NET_TLS
+                                            : BOARD_NET_LOST;
     *detail = 0;
     return line.state;
 }
@@ -129,7 +155,7 @@ static inline int line_write(void *context, const uint8_t *data, size_t size)
     (void)context;
     if (line.state != BOARD_NET_OPEN)
         return -1;
-    size = line_allow(size);
+    size = line.stalls ? 0 : line_allow(size);
     if (line.state != BOARD_NET_OPEN)
         return -1;
     PROMISE(size <= sizeof line.in - line.in_size); /* one message is outstanding */

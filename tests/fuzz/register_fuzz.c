@@ -34,7 +34,7 @@ enum what {
     STEP_NOISE,     /* bytes from the host, their value */
     STEP_REPLUG,    /* the cable */
     STEP_IMPATIENT, /* code, key: a job sent and not waited for */
-    STEP_NET,       /* up, bytes until the connection breaks, bytes of one read */
+    STEP_NET,       /* trouble, bytes until the connection breaks, bytes of one move */
     STEP_SWAP,      /* another module in the place of this one */
     STEP_COUNT
 };
@@ -343,9 +343,7 @@ static void do_step(const uint8_t *step)
         world_replug(&world);
         break;
     case STEP_NET:
-        line.up = step[1] % 2 == 1;
-        line.life = step[2] * 4u;
-        line.step = step[3] == 0 ? sizeof line.in : step[3];
+        line_trouble(step[1], step[2] * 4u, step[3]);
         if (!line.up)
             line_break();
         break;
@@ -373,10 +371,7 @@ static void heal(void)
     world.cut_at = 0;
     world.lose_command = 0;
     damage_after = lie_after = 0;
-    line_break();
-    line.up = true;
-    line.life = 0;
-    line.step = sizeof line.in;
+    line_heal();
     fnm_close(world.fnm);
     world_open_fn(&world);
     print_head_close(world.head);
