@@ -11,6 +11,7 @@
 
 #include "firmware/ofd_client.h"
 #include "tests/fuzz/mutate.h"
+#include "tests/fuzz/ofd_mend.h"
 #include "tests/fuzz/operator_line.h"
 #include "tests/unit/fn_rig.h"
 
@@ -89,19 +90,6 @@ bool __wrap_ofd_header_crc_ok(const uint8_t header[OFD_HEADER_SIZE], const uint8
 
 /* ---- The operator's answers ---- */
 
-static void mend_answer(uint8_t *answer, size_t size)
-{
-    struct ofd_header header;
-    uint8_t *container = answer + OFD_HEADER_SIZE;
-    size_t length = size - OFD_HEADER_SIZE;
-    uint16_t crc = crc16_update(CRC16_INIT, container, 2);
-    crc = crc16_update(crc, container + 4, length - 4);
-    container[2] = (uint8_t)crc;
-    container[3] = (uint8_t)(crc >> 8);
-    if (ofd_header_decode(answer, size, &header) == 1)
-        ofd_header_encode(&header, container, answer);
-}
-
 static size_t put_first(uint8_t *answer, size_t size, size_t capacity, const uint8_t *first,
                         size_t first_size)
 {
@@ -143,11 +131,11 @@ static size_t bend_once(unsigned kind, uint8_t place, uint8_t value, uint8_t *an
     case BEND_MENDED:
         answer[OFD_HEADER_SIZE + OFD_CONTAINER_HEADER_SIZE +
                place % (size - OFD_HEADER_SIZE - OFD_CONTAINER_HEADER_SIZE)] ^= value;
-        mend_answer(answer, size);
+        ofd_mend(answer, size);
         return size;
     case BEND_FIELD:
         answer[OFD_HEADER_SIZE + place % OFD_CONTAINER_HEADER_SIZE] ^= value;
-        mend_answer(answer, size);
+        ofd_mend(answer, size);
         return size;
     case BEND_LENGTH:
         answer[24 + place % 2] = value;
