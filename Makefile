@@ -143,16 +143,30 @@ cortex-m3: $(CM3)/firmware.elf ## Compile firmware and proto for a Cortex-M3 and
 
 # ---- Fuzzing: tests/fuzz/NAME_fuzz.c, all of it built by clang into build/fuzz ------------------
 
-FUZZ_TARGETS := $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/*_fuzz.c))
+FUZZ_TARGETS := $(patsubst tests/fuzz/%_fuzz.c,%,$(wildcard tests/fuzz/*_fuzz.c))
+FUZZ_LINK    ?= -fsanitize=fuzzer$(comma)address$(comma)undefined
 FUZZ_FLAGS    = -fsanitize=fuzzer-no-link$(comma)address$(comma)undefined -fno-sanitize-recover=all
 FUZZ_ARCHIVES = $(filter-out $(BUILD)/board/posix.a $(BUILD)/board/null.a $(BUILD)/board/tls.a,$(LINK_ARCHIVES))
+FUZZ_LIBS     = -Wl,--start-group $(FUZZ_ARCHIVES) -Wl,--end-group -lcmocka $(LIBS)
+FUZZ_MAKE     = $(MAKE) --no-print-directory -s BUILD=build/fuzz CC=clang CFLAGS="-O1 -g $(FUZZ_FLAGS)"
 SECONDS      ?= 10
-.PHONY: fuzz fuzz-targets
+.PHONY: fuzz fuzz-build fuzz-targets fuzz-canaries
+# A function __wrap_NAME of a target stands in the place of the product's NAME.
+FUZZ_WRAPS    = $$(nm $< | sed -n 's/.* T __wrap_/-Wl,--wrap=/p')
 $(BUILD)/tests/fuzz/%_fuzz: $(BUILD)/tests/fuzz/%_fuzz.o $(FUZZ_ARCHIVES)
-	$(CC) -fsanitize=fuzzer,address,undefined $< -Wl,--start-group $(FUZZ_ARCHIVES) -Wl,--end-group -lcmocka $(LIBS) -o $@
-fuzz-targets: $(FUZZ_TARGETS:%=$(BUILD)/tests/fuzz/%)
+	$(CC) $(FUZZ_LINK) $(FUZZ_WRAPS) $< $(FUZZ_LIBS) -o $@
+# A canary is the target with one bug: such a function that errs.
+$(BUILD)/tests/fuzz/%_canary.o: tests/fuzz/%_fuzz.c
+	@mkdir -p $(@D)
+	$(CC) $(ALL_CFLAGS) -DFUZZ_CANARY -MMD -MP -c $< -o $@
+$(BUILD)/tests/fuzz/%_canary: $(BUILD)/tests/fuzz/%_canary.o $(FUZZ_ARCHIVES)
+	$(CC) $(FUZZ_LINK) $(FUZZ_WRAPS) $< $(FUZZ_LIBS) -o $@
+fuzz-targets: $(FUZZ_TARGETS:%=$(BUILD)/tests/fuzz/%_fuzz)
+fuzz-canaries: $(FUZZ_TARGETS:%=$(BUILD)/tests/fuzz/%_canary)
+fuzz-build: # Targets and canaries, into build/fuzz
+	@$(FUZZ_MAKE) fuzz-targets fuzz-canaries
 fuzz: deps ## Fuzz every parser for SECONDS (10) each
-	@$(MAKE) --no-print-directory -s BUILD=build/fuzz CC=clang CFLAGS="-O1 -g $(FUZZ_FLAGS)" fuzz-targets
-	@tests/fuzz/run build/fuzz $(SECONDS)
+	@$(FUZZ_MAKE) fuzz-targets
+	@tests/fuzz/run $(SECONDS)
 
 -include $(shell find build -name '*.d' 2>/dev/null)
