@@ -86,8 +86,8 @@ uint32_t cp866_code_point(uint8_t byte)
     return last_row[byte - 0xF0];
 }
 
-/* The byte of a code point, or -1. */
-static int cp866_byte(uint32_t code_point)
+/* The byte of an ASCII character or of a Russian letter other than Ё and ё, or -1. */
+static int cp866_letter(uint32_t code_point)
 {
     if (code_point < 0x80)
         return (int)code_point;
@@ -95,6 +95,12 @@ static int cp866_byte(uint32_t code_point)
         return (int)(code_point - 0x0410 + 0x80);
     if (code_point >= 0x0440 && code_point < 0x0450)
         return (int)(code_point - 0x0440 + 0xE0);
+    return -1;
+}
+
+/* The byte of any other code point, or -1. */
+static int cp866_byte(uint32_t code_point)
+{
     for (int i = 0; i < 16; i++)
         if (last_row[i] == code_point)
             return 0xF0 + i;
@@ -178,6 +184,12 @@ static void cp866_combine(struct cp866_writer *writer, uint32_t mark)
 
 static void cp866_put_code_point(struct cp866_writer *writer, uint32_t code_point)
 {
+    /* ASCII and the Russian alphabet are all that most texts hold, and nothing replaces them. */
+    int direct = cp866_letter(code_point);
+    if (direct >= 0) {
+        cp866_put(writer, (uint8_t)direct);
+        return;
+    }
     const char *text = replacement_find(code_point);
     if (text != NULL) {
         for (; *text != 0; text++)
