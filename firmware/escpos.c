@@ -130,8 +130,9 @@ void escpos_line(struct byte_writer *out, const struct slip_line *line, uint8_t 
     }
     size_t start = out->length;
     put_bytes(out, line->text, line->length);
-    for (size_t i = start; i < out->length && i < out->capacity; i++)
-        if (out->data[i] < ' ' || out->data[i] == 0x7F)
-            out->data[i] = ' ';
+    size_t end = out->length < out->capacity ? out->length : out->capacity;
+    uint8_t *text = out->data;
+    for (size_t i = start; i < end; i++)
+        text[i] = text[i] < ' ' || text[i] == 0x7F ? ' ' : text[i];
     put_u8(out, LF);
 }

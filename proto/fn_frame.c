@@ -29,6 +29,7 @@ size_t fn_frame_encode(uint8_t code, const uint8_t *data, size_t size, uint8_t *
 void fn_decoder_init(struct fn_decoder *decoder)
 {
     decoder->length = 0;
+    decoder->need = 0;
     decoder->delivered = 0;
 }
 
@@ -38,6 +39,7 @@ static void fn_decoder_drop(struct fn_decoder *decoder, size_t count)
     while (count < decoder->length && decoder->buffer[count] != FN_FRAME_START)
         count++;
     decoder->length -= count;
+    decoder->need = 0;
     memmove(decoder->buffer, decoder->buffer + count, decoder->length);
 }
 
@@ -61,6 +63,11 @@ static bool fn_decoder_crc_ok(const struct fn_decoder *decoder, size_t need)
 enum fn_decoded fn_decoder_push(struct fn_decoder *decoder, uint8_t byte, uint8_t *code,
                                 const uint8_t **data, size_t *size)
 {
+    /* Most bytes are the middle of a frame. */
+    if (decoder->delivered == 0 && decoder->length + 1 < decoder->need) {
+        decoder->buffer[decoder->length++] = byte;
+        return FN_DECODED_NOTHING;
+    }
     if (decoder->delivered > 0) {
         fn_decoder_drop(decoder, decoder->delivered);
         decoder->delivered = 0;
@@ -78,6 +85,7 @@ enum fn_decoded fn_decoder_push(struct fn_decoder *decoder, uint8_t byte, uint8_
         if (need == 0)
             return decoded;
         if (need <= FN_FRAME_MAX) {
+            decoder->need = need;
             if (decoder->length < need)
                 return decoded;
             if (fn_decoder_crc_ok(decoder, need)) {

@@ -131,6 +131,7 @@ size_t fn_frame_encode(uint8_t code, const uint8_t *data, size_t size, uint8_t *
 struct fn_decoder {
     uint8_t buffer[FN_FRAME_MAX]; /* empty, or starts with 04 */
     size_t length;
+    size_t need;      /* bytes of the frame that buffer starts with; 0 when not known */
     size_t delivered; /* bytes at the start of buffer the caller still looks at */
 };
 enum fn_decoded {

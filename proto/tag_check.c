@@ -355,10 +355,9 @@ static bool level_meet(struct level *level, const struct tag_info *info)
     return !again || tag_may_repeat(info->tag);
 }
 
-static bool element_check(struct level *level, const struct tlv *tlv, uint8_t ffd,
-                          struct refusal *why)
+static bool element_check(struct level *level, const struct tag_info *info, const struct tlv *tlv,
+                          uint8_t ffd, struct refusal *why)
 {
-    const struct tag_info *info = tag_info_find(tlv->tag);
     if (info == NULL)
         return refuse(why, ERROR_FIELD_UNKNOWN, tlv->tag, 0);
     if (level->place != PLACE_ANYWHERE && !seat_free(level->place, tlv->tag, ffd))
@@ -367,7 +366,7 @@ static bool element_check(struct level *level, const struct tlv *tlv, uint8_t ff
         return refuse(why, ERROR_FIELD_REPEATED, tlv->tag, 0);
     if (!tag_check_form(info, tlv, why))
         return false;
-    return tag_check_value(tlv, ffd, why);
+    return tag_check_value(info, tlv, ffd, why);
 }
 
 static bool walk(const uint8_t *data, size_t size, uint8_t place, uint8_t ffd, struct refusal *why)
@@ -395,9 +394,10 @@ static bool walk(const uint8_t *data, size_t size, uint8_t place, uint8_t ffd, s
         }
         if (level == levels && tlv.tag == TAG_ITEM)
             why->item = ++items;
-        if (!element_check(level, &tlv, ffd, why))
+        const struct tag_info *info = tag_info_find(tlv.tag);
+        if (!element_check(level, info, &tlv, ffd, why))
             return false;
-        if (tag_info_find(tlv.tag)->type != TAG_TYPE_STLV)
+        if (info->type != TAG_TYPE_STLV)
             continue;
         if (level + 1 == levels + TAG_DEPTH_MAX)
             return refuse(why, ERROR_REQUEST_MALFORMED, tlv.tag, 0);

@@ -129,9 +129,11 @@ static size_t add_characters(struct print_head *head, const uint8_t *bytes, size
         head->line[head->line_size++] = bytes[0];
         return 1;
     }
-    size_t count = 0;
-    while (count < size && head->line_size < room && bytes[count] >= ' ')
-        head->line[head->line_size++] = bytes[count++];
+    size_t count = 0, limit = room - head->line_size < size ? room - head->line_size : size;
+    while (count < limit && bytes[count] >= ' ')
+        count++;
+    memcpy(head->line + head->line_size, bytes, count);
+    head->line_size += count;
     return count;
 }
 
