@@ -84,18 +84,18 @@ static bool check_receipt(struct cash_register *reg)
                                   .cashier_required = true};
     if (settings_find(reg->settings, TAG_TAX_SYSTEMS, &systems))
         (void)tlv_get_u8(&systems, &rules.tax_systems);
-    struct receipt_summary summary;
-    if (!receipt_check(job->body, job->size, &rules, &summary, &reg->why))
+    if (!receipt_check(job->body, job->size, &rules, &reg->summary, &reg->why))
         return false;
-    if (summary.tax_system == 0 && (rules.tax_systems & (rules.tax_systems - 1u)) != 0)
+    const struct receipt_summary *summary = &reg->summary;
+    if (summary->tax_system == 0 && (rules.tax_systems & (rules.tax_systems - 1u)) != 0)
         return register_refuse(reg, ERROR_FIELD_MISSING, TAG_TAX_SYSTEM, rules.tax_systems);
-    uint64_t cash = summary.paid_kop[PAYMENT_CASH];
-    bool pays_out = summary.kind == SETTLEMENT_SALE_RETURN || summary.kind == SETTLEMENT_PURCHASE;
+    uint64_t cash = summary->paid_kop[PAYMENT_CASH];
+    bool pays_out = summary->kind == SETTLEMENT_SALE_RETURN || summary->kind == SETTLEMENT_PURCHASE;
     if (pays_out && !check_cash_enough(reg, cash, TAG_PAID_CASH))
         return false;
-    job->effect.kind = summary.kind;
-    job->effect.total_kop = summary.total_kop;
-    memcpy(job->effect.paid_kop, summary.paid_kop, sizeof(job->effect.paid_kop));
+    job->effect.kind = summary->kind;
+    job->effect.total_kop = summary->total_kop;
+    memcpy(job->effect.paid_kop, summary->paid_kop, sizeof(job->effect.paid_kop));
     job->effect.drawer = cash > 0 && setting_on(reg, TAG_SETTING_DRAWER_ON_CASH, true);
     return check_paper(reg, FORM_RECEIPT);
 }
