@@ -127,7 +127,11 @@ static bool read_answer(struct fn_client *fn, bool *bad)
     uint8_t bytes[READ_BYTES];
     for (unsigned count = 0; count < FN_FRAME_MAX * 2; count += READ_BYTES) {
         int got = fn->board->port_read(fn->board->context, BOARD_PORT_FN, bytes, sizeof(bytes));
-        for (int i = 0; i < got; i++) {
+        size_t size_got = got > 0 ? (size_t)got : 0;
+        for (size_t i = 0; i < size_got; i++) {
+            i += fn_decoder_fill(&fn->decoder, bytes + i, size_got - i);
+            if (i == size_got)
+                break;
             uint8_t code = 0;
             const uint8_t *data = NULL;
             size_t size = 0;

@@ -119,9 +119,10 @@ static void receive_bytes(struct link_server *link, mono_ms now)
         if (got <= 0)
             break;
         link->last_byte = now;
-        for (int i = 0; i < got; i++) {
+        for (size_t i = 0; i < (size_t)got;) {
             struct link_frame frame;
-            if (link_decoder_push(&link->decoder, chunk[i], &frame))
+            i += link_decoder_fill(&link->decoder, chunk + i, (size_t)got - i);
+            if (i < (size_t)got && link_decoder_push(&link->decoder, chunk[i++], &frame))
                 receive_frame(link, &frame);
         }
     }

@@ -130,14 +130,20 @@ static const char *replacement_find(uint32_t code_point)
  * the bytes it takes, 0 when it is malformed or cut. */
 static size_t utf8_next(const uint8_t *text, size_t left, uint32_t *code_point)
 {
-    static const uint32_t least[5] = {0, 0, 0x80, 0x800, 0x10000};
+    static const uint32_t least[5] = {0, 0, 0, 0x800, 0x10000};
     uint8_t lead = text[0];
     if (lead < 0x80) {
         *code_point = lead;
         return 1;
     }
-    size_t size = lead >= 0xF0 ? 4 : lead >= 0xE0 ? 3 : 2;
-    if (lead < 0xC2 || lead > 0xF4 || left < size)
+    if (lead >= 0xC2 && lead < 0xE0) { /* all Russian letters */
+        if (left < 2 || (text[1] & 0xC0) != 0x80)
+            return 0;
+        *code_point = (lead & 0x1Fu) << 6 | (text[1] & 0x3Fu);
+        return 2;
+    }
+    size_t size = lead >= 0xF0 ? 4 : 3;
+    if (lead < 0xE0 || lead > 0xF4 || left < size)
         return 0;
     uint32_t value = lead & (0x7Fu >> size);
     for (size_t i = 1; i < size; i++) {

@@ -63,11 +63,6 @@ static bool fn_decoder_crc_ok(const struct fn_decoder *decoder, size_t need)
 enum fn_decoded fn_decoder_push(struct fn_decoder *decoder, uint8_t byte, uint8_t *code,
                                 const uint8_t **data, size_t *size)
 {
-    /* Most bytes are the middle of a frame. */
-    if (decoder->delivered == 0 && decoder->length + 1 < decoder->need) {
-        decoder->buffer[decoder->length++] = byte;
-        return FN_DECODED_NOTHING;
-    }
     if (decoder->delivered > 0) {
         fn_decoder_drop(decoder, decoder->delivered);
         decoder->delivered = 0;
@@ -99,6 +94,17 @@ enum fn_decoded fn_decoder_push(struct fn_decoder *decoder, uint8_t byte, uint8_
         fn_decoder_drop(decoder, 1);
         decoded = FN_DECODED_BAD;
     }
+}
+
+size_t fn_decoder_fill(struct fn_decoder *decoder, const uint8_t *bytes, size_t size)
+{
+    if (decoder->delivered > 0 || decoder->need <= decoder->length + 1)
+        return 0;
+    size_t middle = decoder->need - decoder->length - 1;
+    size_t count = size < middle ? size : middle;
+    memcpy(decoder->buffer + decoder->length, bytes, count);
+    decoder->length += count;
+    return count;
 }
 
 bool fn_status_get(const uint8_t *data, size_t size, struct fn_status *out)

@@ -194,21 +194,17 @@ static uint32_t seat_key(uint8_t place, uint16_t tag)
 
 static bool seat_free(uint8_t place, uint16_t tag, uint8_t ffd)
 {
-    size_t low = 0;
-    size_t high = SEAT_COUNT;
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-        const struct seat *seat = &seats[middle];
-        uint32_t key = seat_key(seat->place, seat->tag);
-        assert(middle == 0 || seat_key(seat[-1].place, seat[-1].tag) < key);
-        if (key == seat_key(place, tag))
-            return ffd == 0 || (ffd < 8 && (seat->formats >> ffd & 1) != 0);
-        if (key < seat_key(place, tag))
-            low = middle + 1;
-        else
-            high = middle;
+    uint32_t wanted = seat_key(place, tag);
+    const struct seat *seat = seats;
+    for (size_t count = SEAT_COUNT; count > 1;) {
+        size_t half = count / 2;
+        seat = seat_key(seat[half].place, seat[half].tag) <= wanted ? seat + half : seat;
+        count -= half;
     }
-    return false;
+    assert(seat == seats ||
+           seat_key(seat[-1].place, seat[-1].tag) < seat_key(seat->place, seat->tag));
+    return seat_key(seat->place, seat->tag) == wanted &&
+           (ffd == 0 || (ffd < 8 && (seat->formats >> ffd & 1) != 0));
 }
 
 /* The list a structured tag opens. */

@@ -114,7 +114,7 @@ static void make_stream(struct stream *stream)
 
 /* Decodes and returns a bit for each published frame that arrived; anything else that arrives
  * fails. */
-static unsigned arrived(const uint8_t *bytes, size_t size)
+static unsigned arrived_in(const uint8_t *bytes, size_t size, size_t block)
 {
     struct fn_decoder decoder;
     unsigned met = 0;
@@ -124,6 +124,15 @@ static unsigned arrived(const uint8_t *bytes, size_t size)
         uint8_t code, data[32];
         const uint8_t *body;
         size_t body_size;
+        size_t left = i >= size ? 0 : block - i % block < size - i ? block - i % block : size - i;
+        if (block > 1 && left > 0) {
+            size_t filled = fn_decoder_fill(&decoder, bytes + i, left);
+            i += filled;
+            if (filled == left) {
+                i--;
+                continue;
+            }
+        }
         uint8_t byte = i < size ? bytes[i] : 0xFF;
         if (fn_decoder_push(&decoder, byte, &code, &body, &body_size) != FN_DECODED_FRAME)
             continue;
@@ -135,6 +144,15 @@ static unsigned arrived(const uint8_t *bytes, size_t size)
         assert_memory_equal(data, body, body_size);
         met |= 1u << which;
     }
+    return met;
+}
+
+/* The same whether the bytes come one by one or in blocks. */
+static unsigned arrived(const uint8_t *bytes, size_t size)
+{
+    unsigned met = arrived_in(bytes, size, 1);
+    assert_int_equal(arrived_in(bytes, size, size + 1), met);
+    assert_int_equal(arrived_in(bytes, size, 7), met);
     return met;
 }
 
