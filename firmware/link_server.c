@@ -118,9 +118,10 @@ static void receive_bytes(struct link_server *link, mono_ms now)
         if (got <= 0)
             break;
         link->last_byte = now;
-        for (int i = 0; i < got; i++) {
+        for (size_t i = 0; i < (size_t)got;) {
             struct link_frame frame;
-            if (link_decoder_push(&link->decoder, chunk[i], &frame))
+            i += link_decoder_fill(&link->decoder, chunk + i, (size_t)got - i);
+            if (i < (size_t)got && link_decoder_push(&link->decoder, chunk[i++], &frame))
                 receive_frame(link, &frame);
         }
     }
@@ -191,7 +192,7 @@ static void send_bytes(struct link_server *link, mono_ms now)
                     finish_sending(link);
                     add_events(link);
                 }
-            } else if (link->event_count > 0 && idle(link)) {
+            } else if (link->event_count > 0 && now >= link->events_due && idle(link)) {
                 link->wire_size = link->wire_sent = 0;
                 add_events(link);
             } else {
@@ -305,6 +306,8 @@ void link_server_give_back(struct link_server *link)
 void link_server_event(struct link_server *link, uint8_t code, const uint8_t *body, size_t size)
 {
     assert(size <= sizeof(link->events[0].body));
+    if (link->event_count == 0)
+        link->events_due = link->now + LINK_EVENT_WAIT_MS;
     if (link->event_count == LINK_EVENTS) {
         link->event_count--;
         memmove(&link->events[0], &link->events[1], link->event_count * sizeof(link->events[0]));

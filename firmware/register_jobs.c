@@ -87,16 +87,16 @@ static bool check_receipt(struct cash_register *reg)
                                   .tax_systems = settings_u8(reg->settings, TAG_TAX_SYSTEMS, 0),
                                   .cashier_known = reg->state.shift_open,
                                   .cashier_required = true};
-    struct receipt_summary summary;
-    if (!receipt_check(job->body, job->size, &rules, &summary, &reg->why))
+    if (!receipt_check(job->body, job->size, &rules, &reg->summary, &reg->why))
         return false;
-    uint64_t cash = summary.paid_kop[PAYMENT_CASH];
-    bool pays_out = summary.kind == SETTLEMENT_SALE_RETURN || summary.kind == SETTLEMENT_PURCHASE;
+    const struct receipt_summary *summary = &reg->summary;
+    uint64_t cash = summary->paid_kop[PAYMENT_CASH];
+    bool pays_out = summary->kind == SETTLEMENT_SALE_RETURN || summary->kind == SETTLEMENT_PURCHASE;
     if (pays_out && !check_cash_enough(reg, cash, TAG_PAID_CASH))
         return false;
-    job->effect.kind = summary.kind;
-    job->effect.total_kop = summary.total_kop;
-    memcpy(job->effect.paid_kop, summary.paid_kop, sizeof(job->effect.paid_kop));
+    job->effect.kind = summary->kind;
+    job->effect.total_kop = summary->total_kop;
+    memcpy(job->effect.paid_kop, summary->paid_kop, sizeof(job->effect.paid_kop));
     job->effect.drawer = cash > 0 && setting_on(reg, TAG_SETTING_DRAWER_ON_CASH, true);
     return check_paper(reg, FORM_RECEIPT);
 }
@@ -303,8 +303,9 @@ bool register_job_check(struct cash_register *reg)
 {
     struct register_job *job = &reg->job;
     assert(reg->boot_error == ERROR_NONE);
-    /* The end of another job must not pass for the end of the one whose INTENT is open. */
-    if (reg->state.has_intent) {
+    /* The end of another job must not pass for the end of the one whose INTENT is open. Only a new
+     * FN may be registered meanwhile: the old one, which alone could tell, is gone. */
+    if (reg->state.has_intent && job->code != LINK_REGISTRATION) {
         uint16_t unsettled = reg->facts.known ? reg->foreign : ERROR_FN_SILENT;
         assert(unsettled != ERROR_NONE);
         return register_refuse(reg, unsettled, 0, 0);

@@ -178,6 +178,20 @@ bool link_decoder_push(struct link_decoder *decoder, uint8_t byte, struct link_f
     return false;
 }
 
+size_t link_decoder_fill(struct link_decoder *decoder, const uint8_t *bytes, size_t size)
+{
+    size_t count = size < decoder->block_left ? size : decoder->block_left;
+    if (count == 0 || decoder->broken || count > sizeof decoder->buffer - decoder->length)
+        return 0;
+    const uint8_t *delimiter = memchr(bytes, DELIMITER, count);
+    if (delimiter != NULL)
+        count = (size_t)(delimiter - bytes);
+    memcpy(decoder->buffer + decoder->length, bytes, count);
+    decoder->length += count;
+    decoder->block_left = (uint8_t)(decoder->block_left - count);
+    return count;
+}
+
 void link_assembler_init(struct link_assembler *assembler, uint8_t *buffer, size_t capacity)
 {
     memset(assembler, 0, sizeof *assembler);

@@ -166,12 +166,10 @@ static uint16_t text_error(const struct tlv *tlv)
     }
 }
 
-bool tag_check_value(const struct tlv *tlv, uint8_t ffd, struct refusal *why)
+bool tag_check_value(const struct tag_info *info, const struct tlv *tlv, uint8_t ffd,
+                     struct refusal *why)
 {
-    const struct tag_info *info = tag_info_find(tlv->tag);
     uint16_t code = ERROR_NONE;
-    if (info == NULL)
-        return true;
     if (info->type == TAG_TYPE_BYTE && !byte_ok(tlv->tag, tlv->value[0], ffd))
         code = byte_error(tlv->tag);
     else if (info->type == TAG_TYPE_FVLN && !quantity_ok(tlv))

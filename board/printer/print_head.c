@@ -116,18 +116,27 @@ static void print_line(struct print_head *head)
     line_printed(head);
 }
 
-static void add_character(struct print_head *head, uint8_t byte)
+/* Characters from the front of a run of them; how many. A line that is full comes out when one more
+ * character wants to be on it, and that may stop the head: no second one is taken then. */
+static size_t add_characters(struct print_head *head, const uint8_t *bytes, size_t size)
 {
-    size_t room = head->columns;
     if (head->line_size == 0)
         head->line_style = head->style;
+    size_t room = head->columns;
     if ((head->line_style & PAPER_WIDE) != 0)
         room /= 2;
     if (head->line_size >= room) {
         print_line(head);
         head->line_style = head->style;
+        head->line[head->line_size++] = bytes[0];
+        return 1;
     }
-    head->line[head->line_size++] = byte;
+    size_t count = 0, limit = room - head->line_size < size ? room - head->line_size : size;
+    while (count < limit && bytes[count] >= ' ')
+        count++;
+    memcpy(head->line + head->line_size, bytes, count);
+    head->line_size += count;
+    return count;
 }
 
 static void print_qr(struct print_head *head)
@@ -288,7 +297,8 @@ static bool collect(struct print_head *head)
     return done;
 }
 
-/* One command, one character or one line end from the buffer. False: nothing whole is there. */
+/* One command, some characters of one line or one line end from the buffer. False: nothing whole is
+ * there. */
 static bool execute(struct print_head *head)
 {
     if (head->data_left != 0 || head->data_until_nul) {
@@ -318,13 +328,15 @@ static bool execute(struct print_head *head)
         head->command_ready = head->data_left == 0 && !head->data_until_nul;
         return true;
     }
+    if (byte >= ' ') {
+        take(head, add_characters(head, bytes, head->buffer_size));
+        return true;
+    }
     take(head, 1);
     if (byte == LF)
         print_line(head);
     else if (byte == '\t')
-        add_character(head, ' ');
-    else if (byte >= ' ')
-        add_character(head, byte);
+        add_characters(head, (const uint8_t *)" ", 1);
     return true;
 }
 
@@ -341,7 +353,8 @@ static void step(struct print_head *head, uint64_t now_ms)
     while (online(head) && (head->lines_per_second == 0 || head->now >= head->line_due))
         if (!execute(head))
             break;
-    memmove(head->buffer, head->buffer + head->buffer_start, head->buffer_size);
+    if (head->buffer_start != 0)
+        memmove(head->buffer, head->buffer + head->buffer_start, head->buffer_size);
     head->buffer_start = 0;
 }
 
@@ -441,6 +454,22 @@ static size_t squeeze(struct print_head *head, const uint8_t *bytes, size_t n)
     return 1;
 }
 
+/* Bytes that cannot begin a real-time command, as many as the buffer takes: they need not be looked
+ * at one by one. */
+static size_t take_ordinary(struct print_head *head, const uint8_t *bytes, size_t n)
+{
+    if (head->held_size != 0 || head->buffer_size >= PRINT_HEAD_BUFFER)
+        return 0;
+    size_t room = PRINT_HEAD_BUFFER - head->buffer_size;
+    size_t count = n < room ? n : room;
+    const uint8_t *special = memchr(bytes, DLE, count);
+    if (special != NULL)
+        count = (size_t)(special - bytes);
+    memcpy(head->buffer + head->buffer_size, bytes, count);
+    head->buffer_size += count;
+    return count;
+}
+
 size_t print_head_feed(struct print_head *head, const uint8_t *bytes, size_t n, uint64_t now_ms)
 {
     size_t taken = 0;
@@ -450,6 +479,10 @@ size_t print_head_feed(struct print_head *head, const uint8_t *bytes, size_t n, 
     while (taken < n) {
         if (head->buffer_size >= PRINT_HEAD_BUFFER)
             step(head, now_ms);
+        size_t ordinary = take_ordinary(head, bytes + taken, n - taken);
+        taken += ordinary;
+        if (ordinary > 0)
+            continue;
         if (head->buffer_size < PRINT_HEAD_BUFFER) {
             hold(head, bytes[taken++]);
             continue;
