@@ -192,6 +192,9 @@ uint16_t journal_roll(struct journal *journal, size_t record_size)
         (void)footer_put(journal);
         journal->head_sealed = true;
     }
+    /* The checkpoint counts every record before it: none of them may be lost when it is not. */
+    if (!flash_sync(journal))
+        return ERROR_JOURNAL_FAULT;
     uint32_t from = 1;
     for (unsigned try = 0; try < SECTOR_TRIES; try++) {
         uint32_t distance = find_erased(journal, from);

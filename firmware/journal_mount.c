@@ -140,6 +140,18 @@ static bool checkpoint_is_whole(struct journal *journal, struct place place,
            record_body_check(journal, &place, header, NULL, 0);
 }
 
+/* The only header of a log in its first sector may be rotten: its checkpoint proves it. */
+static void find_first_sector(struct journal *journal, struct survey *survey)
+{
+    struct place first = {0, journal->sectors, 0};
+    struct record_header checkpoint;
+    if (!checkpoint_is_whole(journal, first, &checkpoint))
+        return;
+    survey->newest = survey->oldest = first.generation;
+    survey->newest_sequence = checkpoint.sequence;
+    survey->valid = 1;
+}
+
 /* The sector after the newest whole header may be newer still: its header torn (then it has a
  * checkpoint and no record) or rotten. The checkpoint proves the generation. A torn header is
  * completed. */
@@ -290,7 +302,8 @@ static uint16_t open_log(struct journal *journal, const struct survey *survey,
     if (survey->formatting)
         (void)flash_zero(journal, place_address(journal, survey->formatting_sector, 0),
                          JOURNAL_SECTOR_HEADER_BYTES);
-    return ERROR_NONE;
+    /* Whoever wrote the newest records may have died before its sync: from here on they count. */
+    return flash_sync(journal) ? ERROR_NONE : ERROR_JOURNAL_FAULT;
 }
 
 uint16_t journal_mount(struct journal *journal, const struct board *board,
@@ -316,6 +329,10 @@ uint16_t journal_mount(struct journal *journal, const struct board *board,
     if (survey.newer)
         return ERROR_VERSION_UNSUPPORTED;
     if (survey.foreign)
+        return ERROR_JOURNAL_FAULT;
+    if (survey.valid == 0 && !survey.formatting)
+        find_first_sector(journal, &survey);
+    if (journal->read_failed)
         return ERROR_JOURNAL_FAULT;
     uint16_t error =
         survey.valid == 0 ? create(journal, survey.formatting) : open_log(journal, &survey, replay);
