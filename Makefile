@@ -112,6 +112,8 @@ $(BUILD)/tests/unit/%_test: $(BUILD)/tests/unit/%_test.o $(LINK_ARCHIVES)
 $(BUILD)/tests/unit/serial_test.o: EXTRA_CFLAGS += $(call pkg,--cflags umockdev-1.0)
 $(BUILD)/tests/bench/bench: $(BUILD)/tests/bench/bench.o $(LINK_ARCHIVES)
 	$(CC) $(LDFLAGS) $(SANITIZE) $< -Wl,--start-group $(LINK_ARCHIVES) -Wl,--end-group $(LIBS) -o $@
+$(BUILD)/tests/bench/journal_bench: $(BUILD)/tests/bench/journal_bench.o $(BUILD)/firmware.a $(BUILD)/proto.a
+	$(CC) $(LDFLAGS) $(SANITIZE) $^ $(call pkg,--libs sqlite3) -o $@
 $(BUILD)/tests/oracle/journal_images: $(BUILD)/tests/oracle/journal_images.o $(BUILD)/firmware.a $(BUILD)/proto.a
 	$(CC) $(LDFLAGS) $(SANITIZE) $^ -o $@
 tests: $(UNIT_TESTS:%=$(BUILD)/tests/unit/%)

@@ -3,8 +3,7 @@
  * opens and closes its shift and asks for one X report. Looked at right after each reclaimed sector,
  * when the least is kept. */
 #include "board/posix/posix_flash.h"
-#include "firmware/register_state.h"
-#include "proto/link_message.h"
+#include "tests/unit/job_records.h"
 #include "tests/unit/journal_model.h"
 
 #define RECEIPTS_A_DAY 300u
@@ -51,19 +50,7 @@ static void append_job(struct shop *shop, uint8_t code)
 {
     uint8_t bytes[LIMIT_JOURNAL_RECORD_BYTES];
     struct byte_writer writer;
-    struct job_intent intent = {.job = code, .last_document = shop->jobs};
-    model_key(shop->jobs, intent.key);
-    intent.effect.slip_form = code == LINK_RECEIPT ? 3 : 1001;
-    if (code == LINK_SHIFT_OPEN) {
-        intent.cashier.name_size = CASHIER_BYTES;
-        intent.cashier.inn_size = sizeof(intent.cashier.inn);
-    }
-    if (code == LINK_RECEIPT) {
-        intent.effect.kind = 1;
-        intent.effect.total_kop = 89900;
-        for (uint32_t i = 0; i < shop->payments; i++)
-            intent.effect.paid_kop[i] = 1;
-    }
+    struct job_intent intent = job_records_intent(shop->jobs, code, shop->payments);
     if (code == LINK_RECEIPT && shop->text > 0) {
         byte_writer_init(&writer, bytes, sizeof(bytes));
         put_bytes(&writer, intent.key, KEY_SIZE);
@@ -73,11 +60,7 @@ static void append_job(struct shop *shop, uint8_t code)
     byte_writer_init(&writer, bytes, sizeof(bytes));
     job_intent_put(&writer, &intent);
     append(shop, JOURNAL_INTENT, &writer);
-    struct job_done done = {.effect = intent.effect, .cashier = intent.cashier};
-    memcpy(done.result.key, intent.key, KEY_SIZE);
-    done.result.job = code;
-    done.result.document = shop->jobs + 1;
-    done.slip = shop->state.next_slip;
+    struct job_done done = job_records_done(&intent, shop->state.next_slip);
     byte_writer_init(&writer, bytes, sizeof(bytes));
     job_done_put(&writer, &done);
     append(shop, JOURNAL_DONE, &writer);
@@ -89,7 +72,7 @@ static void append_job(struct shop *shop, uint8_t code)
 static bool is_kept(struct shop *shop, uint32_t job)
 {
     uint8_t key[KEY_SIZE];
-    model_key(job, key);
+    job_records_key(job, key);
     int found = journal_find(&shop->journal, key, 1u << JOURNAL_DONE, NULL, NULL, 0);
     assert_true(found >= 0);
     return found == 1;
