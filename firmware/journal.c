@@ -61,7 +61,7 @@ static int erase_step(struct journal *journal)
     journal->erase_units_left = 0;
     journal->ahead_distance = distance;
     if (!good) {
-        if (journal->erase_failures < UINT8_MAX)
+        if (journal->erase_failures < ERASE_FAILURES)
             journal->erase_failures++;
         return -1;
     }
@@ -147,8 +147,9 @@ static bool begin_sector(struct journal *journal, uint32_t distance, size_t chec
 {
     struct place place = place_ahead(journal, distance, JOURNAL_SECTOR_HEADER_BYTES);
     if (!fill_sector(journal, &place, checkpoint_size)) {
+        /* Its checkpoint may be whole: the next try's must be the only one of its number. */
         (void)flash_zero(journal, place_address(journal, place.sector, 0),
-                         JOURNAL_SECTOR_HEADER_BYTES);
+                         JOURNAL_SECTOR_HEADER_BYTES + record_span(checkpoint_size));
         return false;
     }
     bool first = journal->used_sectors == 0;

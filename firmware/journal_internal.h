@@ -73,9 +73,13 @@ static inline uint32_t record_span(size_t payload_size)
            ~(RECORD_ALIGN - 1);
 }
 
+#define KEYED_TYPES                                                                                \
+    (1u << JOURNAL_INTENT | 1u << JOURNAL_DONE | 1u << JOURNAL_ABORTED | 1u << JOURNAL_SLIP)
+
 static inline bool type_has_key(uint8_t type)
 {
-    return type >= JOURNAL_INTENT && type <= JOURNAL_SLIP;
+    assert(type <= RECORD_TYPE_MAX);
+    return (KEYED_TYPES >> type & 1u) != 0;
 }
 
 /* The sector `distance` steps before the head. */

@@ -120,10 +120,10 @@ static uint16_t create(struct journal *journal, bool formatting)
     journal->head_sealed = true;
     journal->next_sequence = 1;
     count_ahead(journal);
-    uint16_t error = journal_roll(journal, 0);
-    if (error == ERROR_NONE && flash_sync(journal))
-        (void)flash_zero(journal, place_address(journal, last, 0), JOURNAL_SECTOR_HEADER_BYTES);
-    return error;
+    if (journal_roll(journal, 0) != ERROR_NONE || !flash_sync(journal))
+        return ERROR_JOURNAL_FAULT;
+    (void)flash_zero(journal, place_address(journal, last, 0), JOURNAL_SECTOR_HEADER_BYTES);
+    return ERROR_NONE;
 }
 
 /* ---- Opening ---- */
@@ -164,8 +164,6 @@ static void adopt_next(struct journal *journal)
         return;
     journal->head_sector = next.sector;
     journal->head_generation = next.generation;
-    if (journal->used_sectors < journal->sectors)
-        journal->used_sectors++;
     uint8_t wanted[SECTOR_HEADER_BODY];
     uint32_t address = place_address(journal, next.sector, 4);
     sector_header_put(journal, next.generation, checkpoint.sequence, wanted);
@@ -287,9 +285,9 @@ static uint16_t open_log(struct journal *journal, const struct survey *survey,
     journal->head_sector = survey->newest_sector;
     journal->head_generation = survey->newest;
     journal->next_sequence = (uint64_t)survey->newest_sequence + 1;
-    uint32_t before = survey->newest - survey->oldest;
-    journal->used_sectors = before < journal->sectors ? before + 1 : journal->sectors;
     adopt_next(journal);
+    uint32_t before = journal->head_generation - survey->oldest;
+    journal->used_sectors = before < journal->sectors ? before + 1 : journal->sectors;
     uint16_t error = replay_all(journal, replay);
     if (error != ERROR_NONE)
         return error;
