@@ -410,8 +410,8 @@ static bool header_plausible(const struct scan *scan, const uint8_t *bytes,
            (header->sequence >= scan->expected && header->sequence - scan->expected <= reach);
 }
 
-/* A header that was believed without its payload, and what follows it does not fit: it may lie about
- * its size or number. True when its record is not whole; the search then goes on inside it. */
+/* A header was believed without its payload, and what follows it does not fit: it may lie about its
+ * size or number. True when its record is not whole; the search then goes on inside it. */
 static bool scan_take_back(struct scan *scan)
 {
     if (!scan->believed)

@@ -1,6 +1,6 @@
-/* Flash that fails at a chosen call: every read of mounting and of a lookup, every sync, programs of
- * chosen places, erases that never work. What fails is said, nothing that was promised is lost, and
- * when flash works again so does the journal. */
+/* Flash that fails at a chosen call: every read of mounting and of a lookup, every sync, programs
+ * of chosen places, erases that never work. What fails is said, nothing that was promised is lost,
+ * and when flash works again so does the journal. */
 #include "firmware/journal_internal.h"
 #include "tests/unit/journal_model.h"
 
@@ -59,8 +59,8 @@ static void append_many(struct model *model, unsigned count)
 
 /* ---- Reads ---- */
 
-/* Mounts with every read failing from the n-th on, for each n. A refused mount has written nothing;
- * at last one needs no more reads than it got. */
+/* Mounts with every read failing from the n-th on, for each n, until one needs no more reads than
+ * it got. */
 static void mount_with_failing_reads(struct chip *chip)
 {
     struct ram_flash found;
@@ -153,7 +153,7 @@ static void test_reads_of_a_lookup(void **state)
         model_key(index / 2, key);
         find_with_failing_reads(&chip, key, 1);
     }
-    /* A sector of which neither header nor footer is left: its first record tells that it is ours. */
+    /* A sector that lost header and footer: its first record tells that it is ours. */
     struct place older = place_back(&model->journal, 1, 0);
     chip.flash.bytes[older.sector * SECTOR + 9] ^= 0x11;
     chip.flash.bytes[older.sector * SECTOR + SECTOR - 1] ^= 0x11;

@@ -1,5 +1,6 @@
-/* Images made by hand: what no ordinary life of a log leaves, but rot, lost erases, other formats and
- * flash of other sizes do. Each ends in a stated way and gives out nothing that was not written. */
+/* Images made by hand: what no ordinary life of a log leaves, but rot, lost erases, other formats
+ * and flash of other sizes do. Each ends in a stated way and gives out nothing that was not
+ * written. */
 #include "firmware/journal_internal.h"
 #include "tests/unit/journal_model.h"
 
@@ -203,8 +204,8 @@ static void test_sector_of_an_older_lap(void **state)
     }
 }
 
-/* A sector in the middle that is garbage, or lost its header and its footer: of the first nothing is
- * given out, of the second everything. */
+/* A sector in the middle that is garbage, or lost its header and its footer: of the first nothing
+ * is given out, of the second everything. */
 static void test_sectors_without_header(void **state)
 {
     (void)state;
@@ -429,7 +430,8 @@ static void test_overfull_sector(void **state)
     stop(&flash, model);
 }
 
-/* Something far behind the last record, more than a torn record can be: the sector takes no more. */
+/* Something far behind the last record, further than a torn record reaches: the sector takes no
+ * more. */
 static void test_stray_bytes_far_out(void **state)
 {
     (void)state;
@@ -500,8 +502,8 @@ static void test_footer_with_wrong_zones(void **state)
     }
 }
 
-/* A header lies about its size so that its record seems to end where the sector does: the records it
- * would swallow are still found. */
+/* A header lies about its size so that its record seems to end where the sector does: the records
+ * it would swallow are still found. */
 static void test_lie_to_the_end(void **state)
 {
     (void)state;

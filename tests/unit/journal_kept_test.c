@@ -1,7 +1,7 @@
-/* How long keys are kept: at least the current and the previous 30 days or 20,000 jobs, whichever is
- * more, at 300 receipts a day. The records are the register's own, in their real sizes; each day also
- * opens and closes its shift and asks for one X report. Looked at right after each reclaimed sector,
- * when the least is kept. */
+/* How long keys are kept: at least the current and the previous 30 days or 20,000 jobs, whichever
+ * is more, at 300 receipts a day. The records are the register's own, in their real sizes; each day
+ * also opens and closes its shift and asks for one X report. Looked at right after each reclaimed
+ * sector, when the least is kept. */
 #include "board/posix/posix_flash.h"
 #include "tests/unit/job_records.h"
 #include "tests/unit/journal_model.h"
@@ -157,8 +157,8 @@ static void test_default_size(void **state)
     check_kept(POSIX_FLASH_DEFAULT_SIZE, 5, 100, JOBS_KEPT);
 }
 
-/* JOURNAL.md, section 8: what each size holds. 1 MiB does not hold the promise, and is not said to; 4 MiB holds it for
- * receipts with one payment. */
+/* JOURNAL.md, section 8: what each size holds. 1 MiB does not hold the promise, and is not said to;
+ * 4 MiB holds it for receipts with one payment. */
 static void test_sizes(void **state)
 {
     (void)state;

@@ -94,7 +94,7 @@ static void test_every_record_header(void **state)
     assert_int_equal(count_missed(rot.sound, sound.first), 0);
     /* Some in a sealed sector, some in the head, not the last one of all. */
     uint32_t steps = 0;
-    for (uint32_t s = 3; s + 1 < spots.count; s += spots.count / 3) {
+    for (uint32_t s = 3; s + 1 < spots.count; s += spots.count / 2) {
         for (uint32_t at = 0; at < JOURNAL_RECORD_HEADER_BYTES; at++) {
             for (unsigned pattern = 1; pattern < 256; pattern++) {
                 mount_with(&rot, spots.at[s].address + at, (uint8_t)pattern);
@@ -103,7 +103,7 @@ static void test_every_record_header(void **state)
             }
         }
     }
-    assert_true(steps >= 3 * 12 * 255);
+    assert_true(steps >= 2 * 12 * 255);
     rot_stop(&rot);
 }
 
@@ -120,10 +120,9 @@ static void test_every_pair_of_bits(void **state)
     struct model_walk sound = model_walk(rot.sound);
     uint32_t spot = spots.at[spots.count / 2].address;
     uint32_t head_spot = spots.at[spots.count - 4].address;
-    for (unsigned step = 0; step < 2 * 64 * 64; step++) {
-        unsigned twice = step / 4096, one = step / 64 % 64, two = step % 64;
-        if (one < two) {
-            uint32_t at = twice == 0 ? spot : head_spot;
+    for (unsigned one = 0; one < 64; one++) {
+        for (unsigned two = one + 1; two < 64; two++) {
+            uint32_t at = (one + two) % 2 == 0 ? spot : head_spot;
             ram_flash_copy(&rot.rotten, &rot.flash);
             model_copy(rot.model, rot.sound, &rot.rotten);
             rot.rotten.bytes[at + one / 8] ^= (uint8_t)(1u << one % 8);
@@ -148,7 +147,7 @@ static uint8_t check_byte(const struct ram_flash *flash, uint32_t address, const
     return (uint8_t)crc32c_update(crc32c_update(CRC32C_INIT, seed, 8), bytes, 8);
 }
 
-/* A header so rotten that its check byte fits again: its size, and its sequence number, are lies. */
+/* A header so rotten that its check byte fits again: its size or its sequence number is a lie. */
 static void test_believable_lies(void **state)
 {
     (void)state;
