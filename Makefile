@@ -123,6 +123,10 @@ $(BUILD)/tests/world/world: $(BUILD)/tests/world/main.o $(WORLD_ARCHIVE) $(LINK_
 $(BUILD)/tests/unit/serial_test.o: EXTRA_CFLAGS += $(call pkg,--cflags umockdev-1.0)
 $(BUILD)/tests/bench/bench: $(BUILD)/tests/bench/bench.o $(LINK_ARCHIVES)
 	$(CC) $(LDFLAGS) $(SANITIZE) $< -Wl,--start-group $(LINK_ARCHIVES) -Wl,--end-group $(LIBS) -o $@
+$(BUILD)/tests/bench/journal_bench: $(BUILD)/tests/bench/journal_bench.o $(BUILD)/firmware.a $(BUILD)/proto.a
+	$(CC) $(LDFLAGS) $(SANITIZE) $^ $(call pkg,--libs sqlite3) -o $@
+$(BUILD)/tests/oracle/journal_images: $(BUILD)/tests/oracle/journal_images.o $(BUILD)/firmware.a $(BUILD)/proto.a
+	$(CC) $(LDFLAGS) $(SANITIZE) $^ -o $@
 tests: $(UNIT_TESTS:%=$(BUILD)/tests/unit/%)
 # Builds and runs tests/unit/NAME_test.c
 unit-%: $(BUILD)/tests/unit/%_test
