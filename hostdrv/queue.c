@@ -16,6 +16,7 @@
 #include "proto/tlv.h"
 
 #define OTHERS_POLL_MS       20u /* how often another process' work is looked at */
+#define FRUITLESS_ROUNDS_MAX 3u  /* times the queue was empty without the job waited for */
 #define FRUITLESS_LOSSES_MAX 3u  /* connections in a row that broke before a job was answered */
 
 struct kkt_queue {
@@ -454,6 +455,16 @@ int kkt_run(kkt_queue *queue, kkt *device, unsigned timeout_ms, kkt_error *error
     return result;
 }
 
+/* It is not finished, and the worker does not find it. */
+static int lost_job(kkt_queue *queue, const kkt_key *key, kkt_error *error)
+{
+    struct queue_row row;
+    int result = queue_store_find(&queue->store, key, &row, NULL, NULL, error);
+    return result != KKT_OK
+               ? result
+               : queue_store_damaged(row.entry.id, "is missing from the unfinished ones", error);
+}
+
 static bool finished(const kkt_result *result)
 {
     return result->state != KKT_JOB_STORED;
@@ -464,6 +475,7 @@ int kkt_wait(kkt_queue *queue, kkt *device, const kkt_key *key, unsigned timeout
 {
     kkt_error own, ignored;
     uint64_t deadline_ms = deadline_of(timeout_ms);
+    unsigned fruitless = 0;
     if (error == NULL)
         error = &own;
     for (;;) {
@@ -478,6 +490,9 @@ int kkt_wait(kkt_queue *queue, kkt *device, const kkt_key *key, unsigned timeout
                 return fault_none(error);
             if (worked != KKT_OK)
                 return worked;
+            /* Once it may have been armed again behind our back. */
+            if (++fruitless > FRUITLESS_ROUNDS_MAX)
+                return lost_job(queue, key, error);
         } else if (!wait_for_others(deadline_ms, error)) {
             return ERROR_OUTCOME_UNKNOWN;
         }

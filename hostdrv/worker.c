@@ -156,6 +156,9 @@ static enum worker_status send_job(struct worker *worker, uint64_t now_ms)
     worker->prints = wants_paper(worker, &worker->job);
     link_client_request(worker->client, (uint8_t)worker->job.entry.result.job, worker->message,
                         size, worker->answer_timeout_ms, now_ms);
+    if (worker->ask_once)
+        link_client_ask_once(worker->client);
+    worker->ask_once = false;
     worker->state = WORKER_ASKING;
     return WORKER_SENDING;
 }
@@ -229,7 +232,7 @@ static enum worker_status choose(struct worker *worker, uint64_t now_ms, kkt_err
             queue_store_step(worker->store, QUEUE_STEP_MARKED);
             return send_job(worker, now_ms);
         }
-        worker->cursor = job->entry.id; /* it was taken back a moment ago */
+        /* It was taken back a moment ago, or got damaged, which the next look tells. */
     }
 }
 
@@ -294,6 +297,14 @@ static enum worker_status take_answer(struct worker *worker, uint64_t now_ms, kk
         return failed(worker, error);
     }
     worker->settled = false;
+    /* The board may hold the same request once more, and may do now what it refused then. So the
+     * refusal is believed only from an asking that went out once: its answer is the last. */
+    if (answer->repeated) {
+        forget_ahead(worker);
+        worker->ask_once = true;
+        worker->state = WORKER_CHOOSING;
+        return choose(worker, now_ms, error);
+    }
     result_from_refusal(job->key.bytes, job->job, &answer->refusal, &worker->identity, &result);
     return finish_job(worker, &result, now_ms, error);
 }
