@@ -205,6 +205,7 @@ static enum worker_status choose(struct worker *worker, uint64_t now_ms, kkt_err
 {
     if (worker->identify_first)
         return WORKER_IDENTIFY;
+    int64_t unmarked = 0; /* ids begin at 1 */
     for (;;) {
         int result = queue_store_next(worker->store, worker->cursor, &worker->job,
                                       worker->message + LINK_JOB_HEADER_SIZE, error);
@@ -232,7 +233,12 @@ static enum worker_status choose(struct worker *worker, uint64_t now_ms, kkt_err
             queue_store_step(worker->store, QUEUE_STEP_MARKED);
             return send_job(worker, now_ms);
         }
-        /* It was taken back a moment ago, or got damaged, which the next look tells. */
+        /* It was taken back a moment ago, or damaged: the next look tells. */
+        if (job->entry.id == unmarked) {
+            queue_store_damaged(unmarked, "cannot be marked as sent", error);
+            return failed(worker, error);
+        }
+        unmarked = job->entry.id;
     }
 }
 
