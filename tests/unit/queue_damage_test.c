@@ -3,6 +3,7 @@
  * that is not true, every error names the way back, and that way leads to each job done once. Also
  * what a seal cannot see: a row that an index lacks, a copy that takes the file's place.
  */
+#include "tests/unit/queue_vfs.h"
 #include "tests/unit/queue_world.h"
 
 enum { DONE = 3, REFUSED = 4, SENT = 5, JOBS = 8, FILE_MAX = 128 * 1024 };
@@ -361,5 +362,7 @@ int main(void)
         CASE(a_job_that_cannot_be_marked_is_told), CASE(a_job_missing_from_the_index_is_told),
         CASE(a_file_without_seals_is_taken_over),  CASE(a_copy_in_its_place_counts_jobs_as_sent),
     };
+    if (vfs_install() != 0)
+        return 1;
     return cmocka_run_group_tests_name("queue_damage", tests, NULL, NULL);
 }

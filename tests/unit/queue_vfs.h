@@ -1,6 +1,7 @@
 /* A file system under SQLite that fails when it is told to: the n-th operation of a kind, once or
  * from then on, with a code of choice, or by giving or keeping wrong bytes. It stands on the real
- * one; nothing but the failure is made up. Waiting for locks and for the disk takes no time here. Header-only, one
+ * one; nothing but the failure is made up. Waiting for the disk takes no time here, nor for
+ * locks while a failure is planned. Header-only, one
  * test program at a time.
  *
  * Always true: releasing a lock never fails, as on a real system; a file that was opened stays
@@ -226,7 +227,7 @@ static inline int vfs_access(sqlite3_vfs *vfs, const char *name, int flags, int 
 static inline int vfs_sleep(sqlite3_vfs *vfs, int microseconds)
 {
     (void)vfs;
-    return microseconds;
+    return vfs_plan.kind != VFS_NOTHING ? microseconds : vfs_real->xSleep(vfs_real, microseconds);
 }
 
 /* From now on every SQLite file of the process stands on this. */
