@@ -121,31 +121,49 @@ static int store_job(struct queue_store *store, const kkt_submission *job, int64
     return queue_store_rearm(store, row.entry.id, error);
 }
 
+/* *at: the one at fault, or count. */
+static int check_jobs(const kkt_submission *jobs, size_t count, size_t *at, kkt_error *error)
+{
+    for (*at = 0; *at < count; (*at)++) {
+        int result = check_job(&jobs[*at], error);
+        if (result != KKT_OK)
+            return result;
+    }
+    return KKT_OK;
+}
+
+static int store_jobs(struct queue_store *store, const kkt_submission *jobs, size_t count,
+                      size_t *at, bool *changed, kkt_error *error)
+{
+    int64_t now = host_clock_unix_s();
+    for (*at = 0; *at < count; (*at)++) {
+        int result = store_job(store, &jobs[*at], now, changed, error);
+        if (result != KKT_OK)
+            return result;
+    }
+    return KKT_OK;
+}
+
 int kkt_submit_many(kkt_queue *queue, const kkt_submission *jobs, size_t count,
                     size_t *failed_index, kkt_error *error)
 {
     struct queue_store *store = &queue->store;
-    size_t at;
-    int result = KKT_OK;
-    for (at = 0; at < count && result == KKT_OK; at++)
-        result = check_job(&jobs[at], error);
+    size_t at = 0;
+    int result = check_jobs(jobs, count, &at, error);
     if (result == KKT_OK)
         result = queue_store_begin(store, QUEUE_DURABLE, error);
     if (result == KKT_OK) {
         bool changed = false;
-        int64_t now = host_clock_unix_s();
-        for (at = 0; at < count && result == KKT_OK; at++)
-            result = store_job(store, &jobs[at], now, &changed, error);
+        result = store_jobs(store, jobs, count, &at, &changed, error);
         if (result != KKT_OK || !changed)
             queue_store_rollback(store);
         else
             result = queue_store_commit(store, true, error);
     }
-    if (result != KKT_OK) {
-        if (failed_index != NULL)
-            *failed_index = at > 0 ? at - 1 : 0;
+    if (failed_index != NULL)
+        *failed_index = at;
+    if (result != KKT_OK)
         return result;
-    }
     queue_store_step(store, QUEUE_STEP_STORED);
     return fault_none(error);
 }

@@ -235,13 +235,15 @@ static unsigned unsigned_column(sqlite3_stmt *statement, int column)
     return (unsigned)((uint64_t)sqlite3_column_int64(statement, column) & 0xFFFFFFFFu);
 }
 
+/* False: what cannot be of a row that was written whole. */
 static bool read_result(sqlite3_stmt *row, kkt_result *out)
 {
     out->state = (enum kkt_job_state)sqlite3_column_int(row, COLUMN_STATE);
     out->job = (enum kkt_job)sqlite3_column_int(row, COLUMN_JOB);
     const void *key = sqlite3_column_blob(row, COLUMN_KEY);
-    if (key != NULL && sqlite3_column_bytes(row, COLUMN_KEY) == (int)sizeof out->key.bytes)
-        memcpy(out->key.bytes, key, sizeof out->key.bytes);
+    if (key == NULL || sqlite3_column_bytes(row, COLUMN_KEY) != (int)sizeof out->key.bytes)
+        return false;
+    memcpy(out->key.bytes, key, sizeof out->key.bytes);
     if (out->state == KKT_JOB_REFUSED) {
         struct refusal refusal = {
             .code = (uint16_t)unsigned_column(row, COLUMN_CODE),
@@ -422,7 +424,7 @@ static int confirm(struct queue_store *store, enum queue_statement which, const 
     sqlite3_bind_text(store->statements[which], 1, fn_number, -1, SQLITE_STATIC);
     sqlite3_bind_int64(store->statements[which], 2, number);
     int result = queue_sql_run(store, which, "mark as confirmed", error);
-    *changed = result == KKT_OK ? (unsigned)sqlite3_changes(store->database) : 0;
+    *changed = (unsigned)sqlite3_changes(store->database);
     return result;
 }
 

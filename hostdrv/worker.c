@@ -26,6 +26,9 @@ void worker_init(struct worker *worker, struct queue_store *store, struct link_c
 int worker_connected(struct worker *worker, const kkt_identity *identity, bool faithful,
                      kkt_error *error)
 {
+    /* What was confirmed is told by number only, and the numbers of another module are others. */
+    if (strcmp(worker->identity.fn_number, identity->fn_number) != 0)
+        worker->confirmed_count = 0;
     worker->faithful = faithful;
     worker->settled = false;
     worker->identity = *identity;
@@ -96,11 +99,11 @@ int worker_settle(struct worker *worker, kkt_error *error)
     return result;
 }
 
-static enum worker_status failed(struct worker *worker, kkt_error *error)
+/* The first error is the one to report. */
+static enum worker_status failed(struct worker *worker)
 {
-    kkt_error ignored;
-    /* The first error is the one to report. */
-    worker_settle(worker, error != NULL && error->code != KKT_OK ? &ignored : error);
+    kkt_error later;
+    worker_settle(worker, &later);
     return WORKER_FAILED;
 }
 
@@ -212,7 +215,7 @@ static enum worker_status choose(struct worker *worker, uint64_t now_ms, kkt_err
         if (result == ERROR_NOT_FOUND)
             return worker_settle(worker, error) == KKT_OK ? WORKER_EMPTY : WORKER_FAILED;
         if (result != KKT_OK)
-            return failed(worker, error);
+            return failed(worker);
         const struct queue_row *job = &worker->job;
         if (is_foreign(worker, job)) {
             snprintf(worker->foreign_board, sizeof worker->foreign_board, "%s", job->sent_to);
@@ -222,13 +225,13 @@ static enum worker_status choose(struct worker *worker, uint64_t now_ms, kkt_err
             fault_set(error, ERROR_OTHER_DEVICE,
                       "the job was sent to board %s, and only that one can tell its outcome",
                       job->sent_to);
-            return failed(worker, error);
+            return failed(worker);
         }
         bool marked;
         result =
             queue_store_mark(worker->store, job->entry.id, worker->identity.serial, &marked, error);
         if (result != KKT_OK)
-            return failed(worker, error);
+            return failed(worker);
         if (marked) {
             queue_store_step(worker->store, QUEUE_STEP_MARKED);
             return send_job(worker, now_ms);
@@ -236,7 +239,7 @@ static enum worker_status choose(struct worker *worker, uint64_t now_ms, kkt_err
         /* It was taken back a moment ago, or damaged: the next look tells. */
         if (job->entry.id == unmarked) {
             queue_store_damaged(unmarked, "cannot be marked as sent", error);
-            return failed(worker, error);
+            return failed(worker);
         }
         unmarked = job->entry.id;
     }
@@ -300,7 +303,7 @@ static enum worker_status take_answer(struct worker *worker, uint64_t now_ms, kk
         forget_ahead(worker);
         worker->state = WORKER_CHOOSING;
         fault_refusal(error, &answer->refusal);
-        return failed(worker, error);
+        return failed(worker);
     }
     worker->settled = false;
     /* The board may hold the same request once more, and may do now what it refused then. So the
