@@ -131,7 +131,7 @@ class Orders:
         return [self.shift("openShift"), self.cash("cashIn", 100_000_00)]
 
     def last(self):
-        return [self.shift("closeShift")]
+        return [self.shift("closeShift"), self.shift("openShift")]
 
     def sale(self, count=5, kind="sell", electronic=False, cash_only=True):
         rng = self.rng
