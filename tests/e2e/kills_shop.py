@@ -38,6 +38,7 @@ class Kill:
     at_start: bool = False    # planned for the board's next start
     look_first: bool = False  # after it, the worker first runs `kkt queue run` once
     repeat_old: bool = False  # after it, an older batch is sent once more
+    together: bool = False    # with the board, the worker is killed at once: the whole shop loses power
     where: str = ""           # the call that it came to
 
 
@@ -178,9 +179,10 @@ class Bench(shop.Shop):
         library.kill_at_calls.restype = ctypes.c_uint64
         library.kill_at_name.restype = ctypes.c_char_p
         self.pages = {name: KillPage(self.path(name + ".page"), library) for name in ("board", "driver", "operator")}
-        self.orders, self.old = Orders(f"{seed} {title}"), []
+        # How the work goes depends on timing, so it has a generator of its own: the orders shall not.
+        self.orders, self.old, self.rng = Orders(f"{seed} {title}"), [], random.Random(f"work {seed} {title}")
         self.plan, self.kill, self.due, self.shot = [], None, None, None
-        self.waiting, self.waited = None, 0
+        self.waiting, self.waited, self.again = None, 0, False
         self.log_file = open(self.path("kills.log"), "w", encoding="utf-8")
 
     def __exit__(self, kind, value, trace):
@@ -234,6 +236,7 @@ class Bench(shop.Shop):
         kill.where = page.dead_where if called else ""
         self.note(f"killed {name} {process.pid}: {kill}")
         self.report(kill)
+        self.again = self.again or kill.repeat_old
         self.kill = self.due = self.shot = None
         return kill
 
@@ -246,8 +249,11 @@ class Bench(shop.Shop):
         """One turn: starts again what was killed, and kills what is due."""
         for name, launch in (("board", self.launch_board), ("operator", self.launch_operator)):
             if self.processes[name].poll() is not None:
-                self.died(name, self.processes.pop(name))
-                if self.plan and self.plan[0].at_start and name == "board":
+                kill = self.died(name, self.processes.pop(name))
+                if kill.together and worker is not None and worker.poll() is None:
+                    self.set_kill(Kill("driver", "time", look_first=kill.look_first))
+                    self.shoot(worker)
+                elif self.plan and self.plan[0].at_start and name == "board":
                     self.next_kill()
                     self.due = time.monotonic() + self.kill.delay_s if self.kill.how == "time" else None
                 launch()
@@ -281,11 +287,11 @@ class Bench(shop.Shop):
 
     def work(self, batch):
         """Sends the batch again and again, with the same keys, until all of it is done; and lets a kill that is due find its process."""
-        path, deadline, kills_before = self.path("batch.json"), time.monotonic() + WORK_LIMIT_S, self.kill
+        path, deadline = self.path("batch.json"), time.monotonic() + WORK_LIMIT_S
         with open(path, "w", encoding="utf-8") as file:
             json.dump([order.task for order in batch], file, ensure_ascii=False)
         self.note(f"batch: {', '.join(order.name for order in batch)}")
-        mode = self.orders.rng.choice(("stop", "continue"))
+        mode = self.rng.choice(("stop", "continue"))
         last = None
         self.ease()
         while True:
@@ -304,8 +310,9 @@ class Bench(shop.Shop):
             time.sleep(TURN_S)
         self.look_after()
         self.old.append(batch)
-        if kills_before is not self.kill and kills_before is not None and kills_before.repeat_old:
-            self.repeat(self.orders.rng.choice(self.old))
+        if self.again:
+            self.again = False
+            self.repeat(self.rng.choice(self.old))
 
     def repeat(self, batch):
         """An older batch once more, as a backend does that lost its memory: nothing may be punched, every answer is the same."""
@@ -366,6 +373,43 @@ class Bench(shop.Shop):
         self.drop_kill()
         return None
 
+    # ---- every call of the start after a kill ----
+
+    FIRST = (("pwrite", 1, "after"),   # INTENT is on flash, the FN knows nothing
+             ("sync", 2, "after"),     # the FN has the document, the journal has not
+             ("write", 20, "before"))  # in the middle of the paper
+
+    def kill_in_start(self, number, when):
+        """The board dies in a sale, and again at a call of the start that follows. The second kill, or None."""
+        self.rest()
+        calls, count, moment = self.FIRST[number % len(self.FIRST)]
+        again = Kill("board", "call", "any", number, when, at_start=True)
+        self.plan = [again]
+        self.set_kill(Kill("board", "call", calls, count, moment))
+        self.work([self.orders.sale()])
+        if self.kill is again:
+            self.rest()
+        self.look_after()
+        self.plan = []
+        if self.kill is None and again.where:
+            return again
+        self.drop_kill()
+        return None
+
+    def calls_of_start(self):
+        """Counted calls from the start after a kill to the open host link."""
+        self.rest()
+        self.set_kill(Kill("board", "call", "sync", 2, "after"))
+        page, process = self.pages["board"], self.processes["board"]
+        order = self.orders.sale()
+        self.work([order])
+        shop.expect(self.processes["board"] is not process, "the board was not killed by the second sync of a sale")
+        self.rest()
+        self.stop("board")
+        before = page.counted
+        self.start_board()
+        return page.counted - before
+
     # ---- the end ----
 
     def settle(self):
@@ -415,6 +459,7 @@ class Verdict:
             if name not in known:
                 self.wrong(self.doubled_orders, f"document {name[0]} sign {name[1]}", 1, 0, "any order's list")
         self.judge_keys(orders)
+        self.judge_cash_slips(orders)
         self.judge_whole(orders, cash_kop)
         self.lost, self.doubled = len(self.lost_orders), len(self.doubled_orders)
 
@@ -445,6 +490,23 @@ class Verdict:
                     self.wrong(self.lost_orders, order.name, place[order.key], 1, title)
                 elif place[order.key] > 1:
                     self.wrong(self.doubled_orders, order.name, place[order.key], 1, title)
+
+    def judge_cash_slips(self, orders):
+        """Money put in or taken out makes no document, but paper; each sum of a session is another one."""
+        slips, repeated = collections.Counter(), set()
+        for text in self.found.other_slips:
+            for line in text:
+                if line.split()[:1] == ["СУММА"]:
+                    slips[line.split("=")[-1]] += 1
+                    if places.is_repeated(text):
+                        repeated.add(line.split("=")[-1])
+        for order in orders:
+            if order.task["type"] in ("cashIn", "cashOut"):
+                kopecks = abs(order.cash_kop)
+                name = f"{kopecks // 100}.{kopecks % 100:02}"
+                count = min(slips[name], 1) if name in repeated else slips[name]
+                if count != 1:
+                    self.wrong(self.lost_orders if count < 1 else self.doubled_orders, order.name, count, 1, "paper")
 
     def judge_whole(self, orders, cash_kop):
         expected = sum(order.cash_kop for order in orders)

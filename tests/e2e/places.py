@@ -17,11 +17,12 @@ class Unfinished(Exception):
 
 
 class Places:
-    """queue, journal, archive, paper, operator: Counters. jobs, done, documents: what the first three said in full."""
+    """queue, journal, archive, paper, operator: Counters. jobs, done, documents: what the first three said in full. other_slips: the lines of each whole
+    slip that is of no document."""
 
     def __init__(self):
         self.queue, self.journal, self.archive, self.paper, self.operator = (collections.Counter() for _ in range(5))
-        self.jobs, self.done, self.documents = [], [], []
+        self.jobs, self.done, self.documents, self.other_slips = [], [], [], []
         self.slips = self.torn = self.recovered = 0
 
     @property
@@ -61,6 +62,10 @@ def read(run, jobs, board_state, operator_store):
     return places
 
 
+def is_repeated(text):
+    return any("ПЕЧАТЬ ПОВТОРЕНА" in line for line in text)
+
+
 def read_paper(places, slips, folder):
     """Whole slips. A slip that says it replaces an interrupted one voids that one, so only it counts."""
     for slip in slips:
@@ -71,10 +76,13 @@ def read_paper(places, slips, folder):
             places.torn += 1
             continue
         field = {line.split()[0]: line.split()[-1] for line in text if line.split()[:1] in (["ФД"], ["ФП"])}
-        if "ФД" not in field or any(line.strip() == "КОПИЯ" for line in text):
+        if any(line.strip() == "КОПИЯ" for line in text):
+            continue
+        if "ФД" not in field:
+            places.other_slips.append(text)
             continue
         name = (int(field["ФД"]), int(field["ФП"]))
-        if any("ПЕЧАТЬ ПОВТОРЕНА" in line for line in text):
+        if is_repeated(text):
             places.paper[name] = 0
         places.paper[name] += 1
 
