@@ -34,7 +34,7 @@ main_kkt-ofd   := tools/ofd/main.c
 PROGRAMS := $(foreach p,kkt kkt-board kkt-fn kkt-ofd,$(if $(wildcard $(main_$(p))),$(p)))
 UNIT_TESTS := $(patsubst tests/unit/%.c,%,$(wildcard tests/unit/*_test.c))
 
-.PHONY: all help deps programs library tests test demo bench lint format install clean cortex-m3
+.PHONY: all help deps programs library tests test demo bench lint format install clean cortex-m3 kills
 all: programs library ## Build the PC side: programs and libkkt (default)
 programs: $(addprefix $(BUILD)/,$(PROGRAMS))
 library: $(BUILD)/libkkt.a $(BUILD)/libkkt.so
@@ -60,6 +60,10 @@ bench: deps ## Counted figures with their limits
 .PHONY: coverage
 coverage: deps ## Branch coverage by the unit tests, with limits
 	@tests/coverage
+
+kills: deps ## KILLS (1000) SIGKILLs at every system call of a sale and at random, SEED (1); five places compared
+	@$(MAKE) --no-print-directory -s -j2 programs $(BUILD)/tests/e2e/kill_at.so
+	@python3 tests/e2e/kills.py --build $(BUILD) --kills $(or $(KILLS),1000) --seed $(or $(SEED),1)
 
 lint: deps ## clang-format, clang-tidy, cppcheck, dependency directions, size ratchet
 	@tests/lint
@@ -127,6 +131,10 @@ $(BUILD)/tests/bench/journal_bench: $(BUILD)/tests/bench/journal_bench.o $(BUILD
 	$(CC) $(LDFLAGS) $(SANITIZE) $^ $(call pkg,--libs sqlite3) -o $@
 $(BUILD)/tests/oracle/journal_images: $(BUILD)/tests/oracle/journal_images.o $(BUILD)/firmware.a $(BUILD)/proto.a
 	$(CC) $(LDFLAGS) $(SANITIZE) $^ -o $@
+# Preloaded into a program, so linked with nothing of ours; without sanitizers, which want to be first.
+$(BUILD)/tests/e2e/kill_at.so: tests/e2e/kill_at.c
+	@mkdir -p $(@D)
+	$(CC) -std=c11 $(WARN) -O2 -g -fPIC -D_GNU_SOURCE -fvisibility=hidden -shared $< -ldl -o $@
 tests: $(UNIT_TESTS:%=$(BUILD)/tests/unit/%)
 # Builds and runs tests/unit/NAME_test.c
 unit-%: $(BUILD)/tests/unit/%_test
