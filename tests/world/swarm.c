@@ -190,6 +190,7 @@ static void trouble_with_flash(void)
         return;
     /* What it says of itself is noticed; what lies silently is, because every program is read back.
      */
+    oracle.flash_ails = true;
     static const enum ram_fault faults[] = {RAM_FAULT_SILENT, RAM_FAULT_ERROR,
                                             RAM_FAULT_ERROR_DONE};
     sim.flash.fault = faults[sim_below(&sim, 3)];
@@ -239,7 +240,7 @@ static void trouble_with_time(void)
 {
     if (sim_once_in(&sim, swarm.chance[TROUBLE_WAITING]))
         sim_run(&sim,
-                sim_once_in(&sim, 6) ? 1000 * sim_below(&sim, 100000) : sim_below(&sim, 60000));
+                sim_once_in(&sim, 6) ? 1000 * sim_below(&sim, 90000) : sim_below(&sim, 60000));
     if (sim_once_in(&sim, swarm.chance[TROUBLE_DRAWER]))
         sim.drawer_stuck = !sim.drawer_stuck;
     if (!sim_once_in(&sim, swarm.chance[TROUBLE_CLOCK]))
