@@ -217,8 +217,9 @@ class Bench(shop.Shop):
         """A kill that many batches did not reach gets an easier place; without this a run might not end."""
         self.waited = self.waited + 1 if self.kill is not None and self.kill is self.waiting else 0
         self.waiting = self.kill
-        if self.waited >= PATIENCE_BATCHES and self.kill.how == "call":
-            self.waited, self.kill.calls, self.kill.count = 0, "any", self.kill.count // 2 + 1
+        shop.expect(self.waited < 10 * PATIENCE_BATCHES, f"this kill finds nobody: {self.kill}")
+        if self.waited == PATIENCE_BATCHES and self.kill.how == "call":
+            self.kill.calls, self.kill.count = "any", 1
             self.note(f"easier: {self.kill}")
             self.pages[self.kill.victim].arm(self.kill)
 
@@ -279,9 +280,9 @@ class Bench(shop.Shop):
             time.sleep(TURN_S)
         if worker.returncode == -signal.SIGKILL:
             return self.died("driver", worker), ""
-        if self.kill is not None and self.kill.victim == "driver" and self.due is not None:
-            self.due = None
-            self.kill.delay_s /= 2  # it was too late; the next run of the worker gets it earlier
+        if self.kill is not None and self.kill.victim == "driver" and self.kill.how == "time":
+            self.due = self.shot = None  # it came too late, perhaps while the worker was ending
+            self.kill.delay_s /= 2
         with open(out, encoding="utf-8") as file:
             return worker.returncode, file.read()
 
@@ -380,9 +381,13 @@ class Bench(shop.Shop):
              ("write", 20, "before"))  # in the middle of the paper
 
     def kill_in_start(self, number, when):
-        """The board dies in a sale, and again at a call of the start that follows. The second kill, or None."""
+        """At this call of the start that follows each of the first kills. The last of the second kills, or None when one was not reached."""
+        kills = [self.kill_twice(first, number, when) for first in self.FIRST]
+        return kills[-1] if None not in kills else None
+
+    def kill_twice(self, first, number, when):
         self.rest()
-        calls, count, moment = self.FIRST[number % len(self.FIRST)]
+        calls, count, moment = first
         again = Kill("board", "call", "any", number, when, at_start=True)
         self.plan = [again]
         self.set_kill(Kill("board", "call", calls, count, moment))
