@@ -223,9 +223,19 @@ class Bench(shop.Shop):
             self.note(f"easier: {self.kill}")
             self.pages[self.kill.victim].arm(self.kill)
 
+    def await_kill(self):
+        """Until it has happened or the board has come to rest without it."""
+        while self.kill is not None and not self.rest():
+            self.look_after()
+
     def drop_kill(self):
         if self.kill is not None:
-            self.pages[self.kill.victim].disarm()
+            name = self.kill.victim
+            self.pages[name].disarm()
+            time.sleep(TURN_S)
+            if name in self.processes and self.processes[name].pid == self.pages[name].dead_pid:
+                self.processes[name].wait()  # it has just happened after all
+                self.look_after()
         self.kill = self.due = None
 
     def died(self, name, process):
@@ -340,13 +350,13 @@ class Bench(shop.Shop):
 
     # ---- every call of a sale ----
 
-    def rest(self, victim="board"):
-        """Nothing is owed and no call was counted for a while, or the victim is dead. True: alive."""
+    def rest(self):
+        """No call was counted for a while, or the board is dead. True: it lives."""
         def counted():
             return sum(page.counted for page in self.pages.values())
         seen, since = counted(), time.monotonic()
         while time.monotonic() < since + QUIET_S:
-            if self.processes[victim].poll() is not None:
+            if self.processes["board"].poll() is not None:
                 return False
             if counted() != seen:
                 seen, since = counted(), time.monotonic()
@@ -366,13 +376,10 @@ class Bench(shop.Shop):
         kill = Kill(victim, "call", "any", number, when, look_first=number % 2 == 0)
         self.set_kill(kill)
         self.work([self.orders.sale()])
-        if self.kill is kill and victim == "board":
-            self.rest()
-        self.look_after()
-        if self.kill is not kill:
-            return kill
+        if victim == "board":
+            self.await_kill()
         self.drop_kill()
-        return None
+        return kill if kill.where else None
 
     # ---- every call of the start after a kill ----
 
@@ -392,14 +399,10 @@ class Bench(shop.Shop):
         self.plan = [again]
         self.set_kill(Kill("board", "call", calls, count, moment))
         self.work([self.orders.sale()])
-        if self.kill is again:
-            self.rest()
-        self.look_after()
+        self.await_kill()
         self.plan = []
-        if self.kill is None and again.where:
-            return again
         self.drop_kill()
-        return None
+        return again if again.where else None
 
     def calls_of_start(self):
         """Counted calls from the start after a kill to the open host link."""
