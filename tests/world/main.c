@@ -20,8 +20,8 @@
 #include "tests/world/check.h"
 
 static const struct campaign *const campaigns[] = {
-    &campaign_cuts,        &campaign_double_cuts, &campaign_chains, &campaign_link,
-    &campaign_answer_lost, &campaign_host,        &campaign_swarm};
+    &campaign_cuts, &campaign_double_cuts, &campaign_chains, &campaign_link,  &campaign_answer_lost,
+    &campaign_host, &campaign_swarm,       &campaign_years,  &campaign_outage};
 #define CAMPAIGNS (sizeof campaigns / sizeof campaigns[0])
 #define PARTS_MAX 64u
 
@@ -38,6 +38,8 @@ static const struct figure_info figure_table[FIGURES] = {
     [FIGURE_LINK_FAULTS] = {"link_faults", '>', 100000},
     [FIGURE_HOST_CRASH_POINTS] = {"host_crash_points", '>', 10000},
     [FIGURE_SWARM_SEEDS] = {"swarm_seeds", '>', 10000},
+    [FIGURE_SIMULATED_DAYS] = {"simulated_days", '>', 3650},
+    [FIGURE_OUTAGE_DOCUMENTS] = {"outage_documents", '>', 30000},
     [FIGURE_RECEIPTS_CHECKED] = {"receipts_checked", '>', 1000000},
     [FIGURE_RECEIPTS_LOST] = {"receipts_lost", '<', 0},
     [FIGURE_RECEIPTS_DOUBLED] = {"receipts_doubled", '<', 0},
