@@ -113,10 +113,6 @@ static void compare(struct paper *paper, struct paper_document *document, const 
         if ((uint32_t)after(code, left, "&fp=") != sign)
             document->contradicts = true;
     }
-    if (sign == 0) {
-        paper->unreadable++;
-        return;
-    }
     bool first = document->fiscal_sign == 0;
     document->contradicts |=
         !first && (document->fiscal_sign != sign ||
@@ -145,6 +141,11 @@ void paper_take(void *context, const char *text, size_t size, bool complete)
         return;
     }
     struct paper_document *document = place_for(paper, number);
+    /* A head that was interrupted cuts off what it had before it begins anew: no slip, a piece. */
+    if (labelled(text, size, "ФП ") == 0) {
+        document->torn++;
+        return;
+    }
     if (find(text, size, "КОПИЯ") != NULL)
         document->copies++;
     else if (find(text, size, "ПЕЧАТЬ ПОВТОРЕНА") != NULL ||

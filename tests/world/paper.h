@@ -24,11 +24,10 @@ struct paper_document {
 struct paper {
     struct paper_document *documents; /* by number */
     uint32_t capacity;
-    uint32_t newest;     /* highest document number seen */
-    uint32_t slips;      /* pieces in all */
-    uint32_t torn;       /* of them without an end */
-    uint32_t others;     /* whole slips without a document number: X report, cash, text */
-    uint32_t unreadable; /* whole slips that name a document but no sign */
+    uint32_t newest; /* highest document number seen */
+    uint32_t slips;  /* pieces in all */
+    uint32_t torn;   /* of them without an end */
+    uint32_t others; /* whole slips without a document number: X report, cash, text */
     uint32_t digest;
 };
 
