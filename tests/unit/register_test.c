@@ -331,6 +331,33 @@ static void test_garbage_on_the_link(void **state)
     world_destroy(&world);
 }
 
+/* The event that a slip is on paper waits a moment for the next answer and travels with it; when no
+ * answer comes it goes by itself. */
+static void test_events_travel_with_answers(void **state)
+{
+    (void)state;
+    world_create(&world, false);
+    world_ready(&world, FFD_1_05);
+    world_run(&world, 5000);
+    assert_int_equal(world_receive(&world), 0);
+    unsigned before = world.printed_events;
+    mono_ms start = world.mono;
+    world_must(sale(1, SETTLEMENT_SALE, 1, 10000));
+    assert_int_equal(world.printed_events, before);
+    world_must(sale(2, SETTLEMENT_SALE, 1, 10000));
+    assert_in_range(world.mono - start, 0, LINK_EVENT_WAIT_MS - 1);
+    (void)world_receive(&world);
+    assert_int_equal(world.printed_events, before + 1); /* the first, behind the second answer */
+    while (world.mono - start < LINK_EVENT_WAIT_MS)
+        world_turn(&world);
+    (void)world_receive(&world);
+    assert_int_equal(world.printed_events, before + 1);
+    world_run(&world, 50);
+    (void)world_receive(&world);
+    assert_int_equal(world.printed_events, before + 2);
+    world_destroy(&world);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -344,6 +371,7 @@ int main(void)
         cmocka_unit_test(test_paper_out_in_a_slip),
         cmocka_unit_test(test_text_under_an_item_survives),
         cmocka_unit_test(test_garbage_on_the_link),
+        cmocka_unit_test(test_events_travel_with_answers),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
