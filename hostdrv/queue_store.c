@@ -184,6 +184,9 @@ bool queue_sql_execute(struct queue_store *store, const char *sql)
 int queue_store_begin(struct queue_store *store, enum queue_durability durability, kkt_error *error)
 {
     assert(!store->in_transaction);
+    /* Should the last rollback have failed, what it left must not become part of this one. */
+    if (!sqlite3_get_autocommit(store->database))
+        queue_sql_execute(store, "ROLLBACK");
     /* The level cannot change inside a transaction, and FULL must be back before the next one. */
     if (durability != store->durability &&
         !queue_sql_execute(store, durability == QUEUE_DURABLE ? "PRAGMA synchronous=FULL"
