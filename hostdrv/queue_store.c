@@ -119,17 +119,18 @@ int queue_sql_fault(struct queue_store *store, const char *doing, kkt_error *err
     return fault_cure(error, ERROR_QUEUE_STORE, cure_of(sqlite3_errcode(store->database)));
 }
 
-int queue_store_damaged(int64_t id, const char *what, kkt_error *error)
+int queue_store_damaged(const char *what, kkt_error *error)
 {
-    fault_set(error, ERROR_QUEUE_STORE, "the queue file is damaged: job %lld %s", (long long)id,
-              what);
+    fault_set(error, ERROR_QUEUE_STORE, "the queue file is damaged: %s", what);
     return fault_cure(error, ERROR_QUEUE_STORE, damaged_cure);
 }
 
 /* Of a row just read. */
 static int damaged(const kkt_entry *entry, kkt_error *error)
 {
-    return queue_store_damaged(entry->id, "has changed by itself", error);
+    char what[64];
+    snprintf(what, sizeof what, "job %lld has changed by itself", (long long)entry->id);
+    return queue_store_damaged(what, error);
 }
 
 /* ---- The seal ---- */

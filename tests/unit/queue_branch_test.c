@@ -5,6 +5,7 @@
 #include <sys/random.h>
 
 #include "hostdrv/clock.h"
+#include "hostdrv/fault.h"
 #include "hostdrv/queue_store.h"
 #include "tests/unit/queue_morning.h"
 
@@ -754,6 +755,12 @@ static void errors_nobody_wants_to_hear(void **state)
     kkt_key key = key_of(1);
     kkt_result result;
     kkt_error error;
+    struct refusal refusal = {.code = ERROR_KEY_CONFLICT};
+    assert_int_equal(fault_refusal(&error, &refusal), ERROR_KEY_CONFLICT);
+    assert_string_equal(error.field, "key");
+    refusal.code = ERROR_PAPER_OUT;
+    assert_int_equal(fault_refusal(&error, &refusal), ERROR_PAPER_OUT);
+    assert_string_equal(error.field, "");
     assert_string_equal(kkt_error_name(-1), "INTERNAL");
     assert_string_equal(kkt_error_name(70000), "INTERNAL");
     assert_true(kkt_version()[0] != '\0');

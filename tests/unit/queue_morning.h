@@ -55,6 +55,10 @@ static inline void live(kkt_queue *queue, kkt *device, struct told *told)
     told->cancelled = code == KKT_OK;
     if (code != KKT_OK && code != ERROR_NOT_FOUND)
         assert_told(code, &error);
+    key = key_of(1);
+    code = kkt_wait(queue, device, &key, 5000, &result, &error);
+    if (code != KKT_OK && code != ERROR_NOT_FOUND)
+        assert_told(code, &error);
     code = kkt_run(queue, device, 5000, &error);
     if (code != KKT_OK)
         assert_told(code, &error);

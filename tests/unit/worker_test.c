@@ -502,6 +502,22 @@ static void nothing_goes_ahead_over_a_cable_that_loses(void **state)
     rig_stop();
 }
 
+/* Nor before the last byte of the first is gone. */
+static void nothing_goes_ahead_of_unsent_bytes(void **state)
+{
+    store_jobs(*state, 1, 4, true);
+    rig_start(*state, NULL);
+    assert_int_equal(step(), WORKER_SENDING);
+    answer(0, ERROR_NONE);
+    assert_int_equal(worker_step(&rig.worker, rig.now_ms, &rig.error), WORKER_SENDING);
+    assert_int_equal(worker_step(&rig.worker, rig.now_ms, &rig.error), WORKER_WAITING);
+    pump();
+    assert_int_equal(rig.requests, 2);
+    assert_int_equal(step(), WORKER_SENDING);
+    assert_int_equal(rig.requests, 3);
+    rig_stop();
+}
+
 static void cancel_third(void *user, enum queue_step at)
 {
     kkt_error error;
@@ -653,6 +669,7 @@ int main(void)
         CASE(an_old_result_that_cannot_be_stored),
         CASE(the_last_results_that_cannot_be_stored),
         CASE(nothing_goes_ahead_over_a_cable_that_loses),
+        CASE(nothing_goes_ahead_of_unsent_bytes),
         CASE(a_job_taken_back_in_time_does_not_go_ahead),
         CASE(a_job_taken_back_in_its_turn_is_passed_over),
         CASE(a_mark_that_fails_sends_nothing_ahead),
