@@ -8,6 +8,7 @@
 #include "hostdrv/fault.h"
 #include "hostdrv/queue_store.h"
 #include "tests/unit/queue_morning.h"
+#include "tests/unit/queue_vfs.h"
 
 /* ---- Functions that fail ---- */
 
@@ -808,5 +809,7 @@ int main(void)
         CASE(random_keys_need_random_bytes),
         CASE(errors_nobody_wants_to_hear),
     };
+    if (vfs_install() != 0)
+        return 1;
     return cmocka_run_group_tests_name("queue_branch", tests, NULL, NULL);
 }

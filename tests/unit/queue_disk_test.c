@@ -62,12 +62,12 @@ static void try_everywhere(struct world *world, enum vfs_kind kind, int code, un
 
 static void a_full_disk(void **state)
 {
-    try_everywhere(*state, VFS_WRITE, SQLITE_FULL, 1);
+    try_everywhere(*state, VFS_WRITE, SQLITE_FULL, 2);
 }
 
 static void a_broken_disk_on_writing(void **state)
 {
-    try_everywhere(*state, VFS_WRITE, SQLITE_IOERR_WRITE, 3);
+    try_everywhere(*state, VFS_WRITE, SQLITE_IOERR_WRITE, 5);
     try_everywhere(*state, VFS_SYNC, SQLITE_IOERR_FSYNC, 1);
     try_everywhere(*state, VFS_TRUNCATE, SQLITE_IOERR_TRUNCATE, 1);
     try_everywhere(*state, VFS_DELETE, SQLITE_IOERR_DELETE, 1);
@@ -83,12 +83,12 @@ static void a_broken_disk_on_reading(void **state)
 
 static void a_file_that_became_read_only(void **state)
 {
-    try_everywhere(*state, VFS_WRITE, SQLITE_READONLY, 3);
+    try_everywhere(*state, VFS_WRITE, SQLITE_READONLY, 5);
 }
 
 static void memory_runs_out(void **state)
 {
-    try_everywhere(*state, VFS_MEMORY, SQLITE_NOMEM, 17);
+    try_everywhere(*state, VFS_MEMORY, SQLITE_NOMEM, 61);
 }
 
 static void locks_and_shared_memory_fail(void **state)
@@ -96,7 +96,7 @@ static void locks_and_shared_memory_fail(void **state)
     try_everywhere(*state, VFS_LOCK, SQLITE_IOERR_LOCK, 1);
     try_everywhere(*state, VFS_LOCK, SQLITE_BUSY, 1);
     try_everywhere(*state, VFS_SHM_MAP, SQLITE_IOERR_SHMMAP, 1);
-    try_everywhere(*state, VFS_SHM_LOCK, SQLITE_IOERR_SHMLOCK, 7);
+    try_everywhere(*state, VFS_SHM_LOCK, SQLITE_IOERR_SHMLOCK, 11);
     try_everywhere(*state, VFS_SHM_LOCK, SQLITE_BUSY, 7);
 }
 
