@@ -2,173 +2,11 @@
  * for every n, and every job ends as one document all the same. Then the single cases that no sweep
  * reaches. The linker puts our functions in the place of theirs (Makefile, --wrap).
  */
-#include <sys/random.h>
-
-#include "hostdrv/clock.h"
 #include "hostdrv/fault.h"
 #include "hostdrv/queue_store.h"
+#include "tests/unit/failing_calls.h"
 #include "tests/unit/queue_morning.h"
 #include "tests/unit/queue_vfs.h"
-
-/* ---- Functions that fail ---- */
-
-enum victim {
-    NOBODY,
-    MALLOC,
-    CALLOC,
-    RANDOM,
-    BOOT_ID,
-    CLOCK,
-    STATX,
-    FUNCTION,
-    EXEC,
-    PREPARE_2,
-    PREPARE_3,
-    STEP,
-    TEXT,
-    BLOB
-};
-
-static enum victim victim;
-static unsigned calls_left; /* before it fails, once */
-static int failure;         /* what it gives */
-static bool struck;
-
-static void fail_at(enum victim who, unsigned at, int with)
-{
-    victim = who;
-    calls_left = at;
-    failure = with;
-    struck = false;
-}
-
-static bool strikes(enum victim who)
-{
-    if (who != victim || struck || calls_left-- != 0)
-        return false;
-    struck = true;
-    return true;
-}
-
-void *__real_malloc(size_t size);
-void *__wrap_malloc(size_t size);
-void *__wrap_malloc(size_t size)
-{
-    return strikes(MALLOC) ? NULL : __real_malloc(size);
-}
-
-void *__real_calloc(size_t count, size_t size);
-void *__wrap_calloc(size_t count, size_t size);
-void *__wrap_calloc(size_t count, size_t size)
-{
-    return strikes(CALLOC) ? NULL : __real_calloc(count, size);
-}
-
-/* failure: the errno, or 0 for "no byte yet". */
-ssize_t __real_getrandom(void *buffer, size_t size, unsigned flags);
-ssize_t __wrap_getrandom(void *buffer, size_t size, unsigned flags);
-ssize_t __wrap_getrandom(void *buffer, size_t size, unsigned flags)
-{
-    if (!strikes(RANDOM))
-        return __real_getrandom(buffer, size > 5 ? 5 : size, flags);
-    errno = failure;
-    return failure == 0 ? 0 : -1;
-}
-
-void __real_host_clock_boot_id(char out[37]);
-void __wrap_host_clock_boot_id(char out[37]);
-void __wrap_host_clock_boot_id(char out[37])
-{
-    __real_host_clock_boot_id(out);
-    if (strikes(BOOT_ID))
-        out[0] = '\0';
-}
-
-static uint64_t clock_offset_ms;
-/* Each failing look at the clock finds it a minute later. */
-uint64_t __real_host_clock_ms(void);
-uint64_t __wrap_host_clock_ms(void);
-uint64_t __wrap_host_clock_ms(void)
-{
-    if (strikes(CLOCK))
-        clock_offset_ms += 60000;
-    return __real_host_clock_ms() + clock_offset_ms;
-}
-
-int __real_statx(int folder, const char *path, int flags, unsigned mask, struct statx *out);
-int __wrap_statx(int folder, const char *path, int flags, unsigned mask, struct statx *out);
-int __wrap_statx(int folder, const char *path, int flags, unsigned mask, struct statx *out)
-{
-    return strikes(STATX) ? -1 : __real_statx(folder, path, flags, mask, out);
-}
-
-typedef void (*sql_function)(sqlite3_context *, int, sqlite3_value **);
-typedef void (*sql_final)(sqlite3_context *);
-int __real_sqlite3_create_function(sqlite3 *database, const char *name, int arguments, int flags,
-                                   void *user, sql_function function, sql_function every,
-                                   sql_final final);
-int __wrap_sqlite3_create_function(sqlite3 *database, const char *name, int arguments, int flags,
-                                   void *user, sql_function function, sql_function every,
-                                   sql_final final);
-int __wrap_sqlite3_create_function(sqlite3 *database, const char *name, int arguments, int flags,
-                                   void *user, sql_function function, sql_function every,
-                                   sql_final final)
-{
-    if (strikes(FUNCTION))
-        return failure;
-    return __real_sqlite3_create_function(database, name, arguments, flags, user, function, every,
-                                          final);
-}
-
-typedef int (*sql_row)(void *, int, char **, char **);
-int __real_sqlite3_exec(sqlite3 *database, const char *sql, sql_row row, void *user, char **text);
-int __wrap_sqlite3_exec(sqlite3 *database, const char *sql, sql_row row, void *user, char **text);
-int __wrap_sqlite3_exec(sqlite3 *database, const char *sql, sql_row row, void *user, char **text)
-{
-    return strikes(EXEC) ? failure : __real_sqlite3_exec(database, sql, row, user, text);
-}
-
-int __real_sqlite3_prepare_v2(sqlite3 *database, const char *sql, int size, sqlite3_stmt **out,
-                              const char **rest);
-int __wrap_sqlite3_prepare_v2(sqlite3 *database, const char *sql, int size, sqlite3_stmt **out,
-                              const char **rest);
-int __wrap_sqlite3_prepare_v2(sqlite3 *database, const char *sql, int size, sqlite3_stmt **out,
-                              const char **rest)
-{
-    return strikes(PREPARE_2) ? failure : __real_sqlite3_prepare_v2(database, sql, size, out, rest);
-}
-
-int __real_sqlite3_prepare_v3(sqlite3 *database, const char *sql, int size, unsigned flags,
-                              sqlite3_stmt **out, const char **rest);
-int __wrap_sqlite3_prepare_v3(sqlite3 *database, const char *sql, int size, unsigned flags,
-                              sqlite3_stmt **out, const char **rest);
-int __wrap_sqlite3_prepare_v3(sqlite3 *database, const char *sql, int size, unsigned flags,
-                              sqlite3_stmt **out, const char **rest)
-{
-    return strikes(PREPARE_3) ? failure
-                              : __real_sqlite3_prepare_v3(database, sql, size, flags, out, rest);
-}
-
-int __real_sqlite3_step(sqlite3_stmt *statement);
-int __wrap_sqlite3_step(sqlite3_stmt *statement);
-int __wrap_sqlite3_step(sqlite3_stmt *statement)
-{
-    return strikes(STEP) ? failure : __real_sqlite3_step(statement);
-}
-
-const unsigned char *__real_sqlite3_column_text(sqlite3_stmt *statement, int column);
-const unsigned char *__wrap_sqlite3_column_text(sqlite3_stmt *statement, int column);
-const unsigned char *__wrap_sqlite3_column_text(sqlite3_stmt *statement, int column)
-{
-    return strikes(TEXT) ? NULL : __real_sqlite3_column_text(statement, column);
-}
-
-const void *__real_sqlite3_column_blob(sqlite3_stmt *statement, int column);
-const void *__wrap_sqlite3_column_blob(sqlite3_stmt *statement, int column);
-const void *__wrap_sqlite3_column_blob(sqlite3_stmt *statement, int column)
-{
-    return strikes(BLOB) ? NULL : __real_sqlite3_column_blob(statement, column);
-}
 
 /* ---- Every call of each ---- */
 
@@ -336,20 +174,6 @@ static void formats_that_never_were_are_refused(void **state)
     kkt_queue_close(open_queue(world));
 }
 
-static void a_lock_that_cannot_be_made_is_told(void **state)
-{
-    struct world *world = *state;
-    char lock[128];
-    kkt_queue *queue;
-    kkt_error error;
-    snprintf(lock, sizeof lock, "%s.lock", world->path);
-    assert_int_equal(mkdir(lock, 0700), 0);
-    assert_int_equal(kkt_queue_open(world->path, &queue, &error), ERROR_QUEUE_STORE);
-    assert_non_null(strstr(error.text, ".lock"));
-    assert_null(queue);
-    rmdir(lock);
-}
-
 /* ---- Storing ---- */
 
 static void jobs_that_cannot_be_are_refused(void **state)
@@ -385,32 +209,6 @@ static void jobs_that_cannot_be_are_refused(void **state)
     kkt_queue_close(queue);
 }
 
-/* An empty body is a body: stored, found, compared, sent. */
-static void a_job_without_a_body(void **state)
-{
-    struct world *world = *state;
-    kkt_queue *queue = open_queue(world);
-    kkt *device = open_device(world);
-    kkt_key key = key_of(1);
-    kkt_error error;
-    uint8_t *bytes, body[16];
-    size_t size;
-    for (unsigned i = 0; i < 2; i++)
-        assert_int_equal(kkt_submit(queue, &key, KKT_JOB_X_REPORT, NULL, 0, &error), KKT_OK);
-    assert_int_equal(kkt_submit(queue, &key, KKT_JOB_X_REPORT, body, body_of(1, body), &error),
-                     ERROR_KEY_CONFLICT);
-    assert_int_equal(kkt_job_body(queue, &key, &bytes, &size, &error), KKT_OK);
-    assert_int_equal(size, 0);
-    kkt_free(bytes);
-    assert_int_equal(kkt_run(queue, device, 5000, &error), KKT_OK);
-    assert_state(queue, 1, KKT_JOB_DONE);
-    key = key_of(2);
-    assert_int_equal(kkt_job_body(queue, &key, &bytes, &size, &error), ERROR_NOT_FOUND);
-    assert_null(bytes);
-    kkt_close(device);
-    kkt_queue_close(queue);
-}
-
 static void many_jobs_name_the_one_at_fault(void **state)
 {
     struct world *world = *state;
@@ -435,25 +233,6 @@ static void many_jobs_name_the_one_at_fault(void **state)
     assert_int_equal(kkt_submit_many(queue, jobs, 2, &failed, &error), ERROR_QUEUE_STORE);
     assert_int_equal(failed, 2);
     victim = NOBODY;
-    kkt_queue_close(queue);
-}
-
-static void a_refused_job_can_be_taken_back(void **state)
-{
-    struct world *world = *state;
-    kkt_queue *queue = open_queue(world);
-    kkt *device = open_device(world);
-    kkt_key key = key_of(1);
-    kkt_error error;
-    kkt_result result;
-    fake_board_misbehave(&world->board, FAKE_REFUSE, 1, ERROR_KEY_CONFLICT);
-    assert_int_equal(submit(queue, 1, &error), KKT_OK);
-    assert_int_equal(kkt_run(queue, device, 5000, &error), KKT_OK);
-    assert_int_equal(kkt_find(queue, &key, &result, &error), KKT_OK);
-    assert_int_equal(result.error.code, ERROR_KEY_CONFLICT);
-    assert_int_equal(kkt_cancel(queue, &key, &error), KKT_OK);
-    assert_state(queue, 1, KKT_JOB_CANCELLED);
-    kkt_close(device);
     kkt_queue_close(queue);
 }
 
@@ -792,11 +571,8 @@ int main(void)
         CASE(a_busy_file_is_waited_for_and_told),
         CASE(a_file_in_the_making_is_waited_for),
         CASE(formats_that_never_were_are_refused),
-        CASE(a_lock_that_cannot_be_made_is_told),
         CASE(jobs_that_cannot_be_are_refused),
-        CASE(a_job_without_a_body),
         CASE(many_jobs_name_the_one_at_fault),
-        CASE(a_refused_job_can_be_taken_back),
         CASE(a_failed_rollback_is_made_up_for),
         CASE(a_list_with_damaged_keys_says_so),
         CASE(a_job_too_long_to_send_is_damaged),
