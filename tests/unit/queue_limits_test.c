@@ -240,7 +240,8 @@ static void two_handles_of_one_process_share_a_queue(void **state)
 
 static int64_t wall_clock;
 
-/* In the place of the C library's: the calendar of the host, as wrong as the test wants it. */
+/* In the place of the C library's: the calendar of the host, as wrong as the test wants it.
+ * NOLINTNEXTLINE(readability-inconsistent-declaration-parameter-name): theirs is reserved */
 time_t time(time_t *out)
 {
     static const int64_t jumps[] = {0, -3600, 365 * 86400, -800000000};
