@@ -227,8 +227,7 @@ static void take_ahead(struct link_client *client, const struct link_frame *fram
 {
     struct link_client_ahead *ahead = &client->ahead;
     struct link_client_answer answer;
-    bool whole =
-        frame->offset == 0 && frame->length == frame->total && frame->code == ahead->code;
+    bool whole = frame->offset == 0 && frame->length == frame->total && frame->code == ahead->code;
     assert(frame->length <= sizeof ahead->answer); /* of one frame */
     if (ahead->answered || ahead->unsent || !whole ||
         !judge_answer(ahead->code, ahead->message, frame->payload, frame->length, &answer)) {
