@@ -1,10 +1,10 @@
-/* The whole register between a host and a fiscal module that both say anything. Input: choices, then
- * pieces that answer the module's commands and ask as the host, in right frames. The board is as
- * delivered, or registered with an open shift; half of the module's answers are such as this module
- * would give, with bytes changed, so that the boot's questions are passed and jobs begin.
+/* The whole register between a host and a fiscal module that both say anything. Input: choices,
+ * then pieces that answer the module's commands and ask as the host, in right frames. The board is
+ * as delivered, or registered with an open shift; half of the module's answers are such as this
+ * module would give, with bytes changed, so that the boot's questions are passed and jobs begin.
  *
- * Nothing may break an assertion of the firmware or a rule of NOR flash, each turn ends, and the host
- * gets right frames: answers to what it asked, and events. */
+ * Nothing may break an assertion of the firmware or a rule of NOR flash, each turn ends, and the
+ * host gets right frames: answers to what it asked, and events. */
 #include "firmware/firmware.h"
 #include "tests/fuzz/fuzz.h"
 #include "tests/unit/ram_flash.h"
@@ -255,8 +255,8 @@ static void trace(void *context, enum board_trace_level level, const char *text)
     PROMISE(strlen(text) < 1000);
 }
 
-/* The host asks: code, size, body; jobs get a key and the board's own tag. A size over 250 stands for
- * a whole receipt. */
+/* The host asks: code, size, body; jobs get a key and the board's own tag. A size over 250 stands
+ * for a whole receipt. */
 static void ask(uint16_t exchange)
 {
     uint8_t message[LINK_JOB_HEADER_SIZE + 256];

@@ -1,10 +1,12 @@
-/* Settings from the words a person types to what flash keeps. First byte even: words of `kkt settings
- * set`, one a line; a word taken becomes one well-formed element that the dictionary knows, is shown
- * as JSON, and what was shown, typed again, is the same element. Any TLV is shown without harm.
+/* Settings from the words a person types to what flash keeps. First byte even: words of `kkt
+ * settings set`, one a line; a word taken becomes one well-formed element that the dictionary
+ * knows, is shown as JSON, and what was shown, typed again, is the same element. Any TLV is shown
+ * without harm.
  *
  * Odd: updates of the board's settings, power cut inside them, starts between. A model keeps what
- * settings.h promises: each tag of an update replaces all elements of that tag, an empty one removes
- * them, a refused update changes nothing; after a cut flash holds the old list or the new one. */
+ * settings.h promises: each tag of an update replaces all elements of that tag, an empty one
+ * removes them, a refused update changes nothing; after a cut flash holds the old list or the new
+ * one. */
 #include "firmware/settings.h"
 #include "proto/tag_check.h"
 #include "tests/fuzz/mutate.h"
