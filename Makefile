@@ -181,9 +181,9 @@ $(BUILD)/tests/fuzz/%_canary: $(BUILD)/tests/fuzz/%_canary.o $(FUZZ_ARCHIVES)
 fuzz-targets: $(FUZZ_TARGETS:%=$(BUILD)/tests/fuzz/%_fuzz)
 fuzz-canaries: $(FUZZ_TARGETS:%=$(BUILD)/tests/fuzz/%_canary)
 fuzz-build: # Targets and canaries, into build/fuzz
-	@$(FUZZ_MAKE) fuzz-targets fuzz-canaries
+	@+$(FUZZ_MAKE) fuzz-targets fuzz-canaries
 fuzz: deps ## Fuzz every parser for SECONDS (10) each
-	@$(FUZZ_MAKE) fuzz-targets
+	@+$(FUZZ_MAKE) fuzz-targets
 	@tests/fuzz/run $(SECONDS)
 
 -include $(shell find build -name '*.d' 2>/dev/null)
