@@ -139,7 +139,7 @@ static void compose_duo(struct layout *layout, const struct layout_frame *frame,
 {
     struct tlv left, right;
     bool has_left = row->tag != 0 && tlv_find(frame->data, frame->size, row->tag, &left) == 1;
-    bool has_right = row->tag2 != 0 && tlv_find(frame->data, frame->size, row->tag2, &right) == 1;
+    bool has_right = tlv_find(frame->data, frame->size, row->tag2, &right) == 1;
     struct byte_writer out = paragraph_begin(layout);
     if (has_left) {
         layout_label(&out, row_label(layout, row, &left));
