@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "firmware/register_internal.h"
+#include "proto/canary.h"
 #include "proto/sha256.h"
 
 #define PAPER_KNOWN_WITHIN_MS 2000u
@@ -130,7 +131,7 @@ static bool answer_known_key(struct cash_register *reg)
         register_job_refused(reg);
         return true;
     }
-    int found = register_find_done(reg, job->key, &done);
+    int found = CANARY(NO_KEY_RECORD) ? 0 : register_find_done(reg, job->key, &done);
     job->key_asked = found >= 0;
     if (found == 0)
         return false;

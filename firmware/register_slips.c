@@ -9,6 +9,8 @@
 #include <assert.h>
 #include <string.h>
 
+#include "proto/canary.h"
+
 #define SLIP_PAYLOAD_HEAD (KEY_SIZE + 4u) /* JOURNAL_SLIP: key, 4 bytes without meaning, TLV */
 
 _Static_assert(LIMIT_SLIP_BODY_BYTES + SLIP_PAYLOAD_HEAD <= LIMIT_JOURNAL_RECORD_BYTES,
@@ -244,15 +246,17 @@ static bool read_text(struct cash_register *reg, const struct owed_slip *slip, u
     return true;
 }
 
-static void forget_slip(struct cash_register *reg, uint32_t id)
+static uint16_t record_paper(struct cash_register *reg, uint8_t type, uint32_t id)
 {
-    struct journal_record record;
     uint8_t payload[4];
     struct byte_writer writer;
+    struct journal_record record;
     byte_writer_init(&writer, payload, sizeof(payload));
     put_u32le(&writer, id);
-    if (journal_append(reg->journal, JOURNAL_PRINTED, payload, 4, &record) == ERROR_NONE)
+    uint16_t error = journal_append(reg->journal, type, payload, writer.length, &record);
+    if (error == ERROR_NONE)
         register_state_apply(&reg->state, &record, payload);
+    return error;
 }
 
 /* Cuts a document read back at its items and puts between them what the journal kept of the text
@@ -310,7 +314,7 @@ void register_slips_unreadable(struct cash_register *reg)
     if (slip != NULL && slip->document == reg->read_document) {
         register_trace(reg, TRACE_ERROR, "paper: text no longer in the FN, slip dropped: document ",
                        slip->document);
-        forget_slip(reg, slip->id);
+        (void)record_paper(reg, JOURNAL_PRINTED, slip->id);
     }
     link_server_give_back(reg->link);
 }
@@ -326,7 +330,7 @@ static bool load_from_journal(struct cash_register *reg, struct owed_slip *slip)
     } else {
         register_trace(reg, TRACE_ERROR,
                        "paper: text no longer in the journal, slip dropped: ", slip->id);
-        forget_slip(reg, slip->id);
+        (void)record_paper(reg, JOURNAL_PRINTED, slip->id);
     }
     link_server_give_back(reg->link);
     return true;
@@ -350,34 +354,47 @@ static bool load_next(struct cash_register *reg)
     return true;
 }
 
+/* The head may begin only when the journal says so: what nobody remembers would come out again
+ * without a mark. The printer waits while its event is not taken, and flash that takes no record is
+ * not used any more. */
+static bool may_begin(struct cash_register *reg, uint32_t id)
+{
+    uint16_t error =
+        CANARY(PRINT_BEFORE_DURABLE) ? ERROR_NONE : record_paper(reg, JOURNAL_PRINTING, id);
+    if (error == ERROR_NONE)
+        return true;
+    reg->boot_error = error;
+    register_trace(reg, TRACE_ERROR, "journal: cannot say that a slip begins, stopped: ", error);
+    return false;
+}
+
 static void printer_event(struct cash_register *reg, const struct printer_event *event)
 {
     uint8_t payload[16];
     struct byte_writer writer;
-    struct journal_record record;
     byte_writer_init(&writer, payload, sizeof(payload));
     if (event->kind == PRINTER_EVENT_STATE) {
         tlv_put_u8(&writer, TAG_PAPER_STATE, event->state);
         link_server_event(reg->link, LINK_EVENT_PAPER, payload, writer.length);
         return;
     }
+    if (event->kind != PRINTER_EVENT_PRINTED)
+        return;
     const struct owed_slip *slip = find_owed(reg, event->slip);
     uint32_t document = slip != NULL ? slip->document : 0;
-    put_u32le(&writer, event->slip);
-    uint8_t type = event->kind == PRINTER_EVENT_STARTED ? JOURNAL_PRINTING : JOURNAL_PRINTED;
-    if (journal_append(reg->journal, type, payload, writer.length, &record) == ERROR_NONE)
-        register_state_apply(&reg->state, &record, payload);
-    if (event->kind == PRINTER_EVENT_PRINTED) {
-        byte_writer_init(&writer, payload, sizeof(payload));
-        tlv_put_u32(&writer, TAG_DOCUMENT_NUMBER, document);
-        link_server_event(reg->link, LINK_EVENT_PRINTED, payload, writer.length);
-    }
+    /* When the journal cannot take it, the slip comes out once more, marked. */
+    (void)record_paper(reg, JOURNAL_PRINTED, event->slip);
+    tlv_put_u32(&writer, TAG_DOCUMENT_NUMBER, document);
+    link_server_event(reg->link, LINK_EVENT_PRINTED, payload, writer.length);
 }
 
 bool register_slips_step(struct cash_register *reg)
 {
     if (reg->boot_error != ERROR_NONE)
         return false;
+    if (reg->printer->event.kind == PRINTER_EVENT_STARTED &&
+        !may_begin(reg, reg->printer->event.slip))
+        return true;
     struct printer_event event = printer_take_event(reg->printer);
     if (event.kind != PRINTER_EVENT_NONE) {
         printer_event(reg, &event);

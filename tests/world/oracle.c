@@ -358,6 +358,21 @@ static void check_journal(const struct oracle *oracle, struct sim *sim)
     }
 }
 
+/* Nobody takes a document for confirmed that the operator did not confirm. */
+static void check_confirmations(const struct sim *sim)
+{
+    uint32_t confirmed = operator_confirmed(sim->op, fnm_serial(sim->fn.fnm));
+    uint32_t taken = fnm_document_count(sim->fn.fnm) - fnm_unconfirmed_count(sim->fn.fnm);
+    CHECK(operator_broken(sim->op) == NULL, "I7: %s", operator_broken(sim->op));
+    CHECK(taken <= confirmed,
+          "I7: the FN has %" PRIu32 " documents confirmed, the operator confirmed %" PRIu32, taken,
+          confirmed);
+    CHECK(sim->confirmed_told <= confirmed,
+          "I7: the host was told that document %" PRIu32
+          " is confirmed, the operator confirmed %" PRIu32,
+          sim->confirmed_told, confirmed);
+}
+
 void oracle_check(struct oracle *oracle, struct sim *sim)
 {
     check_nothing_lost(oracle, sim);
@@ -366,7 +381,7 @@ void oracle_check(struct oracle *oracle, struct sim *sim)
           "I17: %" PRIu32 " pulses of the drawer for %" PRIu32 " jobs that open it", sim->pulses,
           oracle->drawer_jobs);
     if (sim->op != NULL)
-        CHECK(operator_broken(sim->op) == NULL, "I7: %s", operator_broken(sim->op));
+        check_confirmations(sim);
     if (oracle->unresolved == 0 && sim_is_idle(sim) && !oracle->fn_swapped)
         check_totals(oracle, sim);
 }
