@@ -117,6 +117,7 @@ struct cash_register {
     struct register_job job, outer;
     bool has_outer;
     struct refusal why;
+    struct receipt_summary summary; /* of the receipt that was checked last */
     /* Board-made tags of the document under way; then what the FN added, for paper. */
     uint8_t added[ADDED_BYTES];
     size_t added_size;

@@ -29,8 +29,6 @@ static void give_up_answering(struct cash_register *reg)
         return;
     struct refusal why = {.code = ERROR_OUTCOME_UNKNOWN};
     const struct register_job *job = reg->has_outer ? &reg->outer : &reg->job;
-    if (!link_server_can_answer(reg->link))
-        return;
     register_answer_refusal(reg, job->code, link_server_exchange(reg->link), &why, job->key, true);
     reg->job.attached = false;
     reg->has_outer = false;
@@ -60,10 +58,9 @@ static void foreign(struct cash_register *reg, const char *text, uint32_t number
     register_trace(reg, TRACE_ERROR, text, number);
     reg->foreign = ERROR_FN_FOREIGN;
     settled(reg);
+    /* What became of the job only the FN can tell that it was begun with. */
     if (reg->job.attached)
-        (void)register_refuse(reg, ERROR_FN_FOREIGN, TAG_DOCUMENT_NUMBER, reg->state.last_document);
-    if (reg->job.attached)
-        register_job_refused(reg);
+        register_job_unknown(reg);
 }
 
 /* The interrupted document was never formed. */
@@ -72,8 +69,7 @@ static void never_happened(struct cash_register *reg)
     struct refusal why = reg->why;
     if (!register_append(reg, JOURNAL_ABORTED, reg->state.intent.key, KEY_SIZE)) {
         settled(reg);
-        (void)register_refuse(reg, ERROR_OUTCOME_UNKNOWN, 0, 0);
-        register_job_refused(reg);
+        register_job_unknown(reg);
         return;
     }
     register_trace(reg, TRACE_INFO, "recovery: the interrupted job is not in the FN's archive", 0);
@@ -104,8 +100,8 @@ static void find_interrupted(struct cash_register *reg)
 static bool same_fn(const struct cash_register *reg)
 {
     struct tlv tlv;
-    return settings_find(reg->settings, TAG_FN_NUMBER, &tlv) && tlv.length == 16 &&
-           memcmp(tlv.value, reg->facts.status.number, 16) == 0;
+    return settings_find(reg->settings, TAG_FN_NUMBER, &tlv) &&
+           memcmp(tlv.value, reg->facts.status.number, 16) == 0; /* as store_registration put it */
 }
 
 static void settle(struct cash_register *reg)

@@ -37,19 +37,22 @@ bool register_append(struct cash_register *reg, uint8_t type, const uint8_t *pay
     return append_record(reg, type, payload, size, true);
 }
 
-static void remember_cashier(const struct cash_register *reg, struct job_cashier *cashier)
+/* The dictionary, which the body has passed, knows no longer name or INN. */
+static uint8_t copy_field(const struct cash_register *reg, uint16_t tag, uint8_t *out,
+                          size_t capacity)
 {
     struct tlv tlv;
-    if (tlv_find(reg->job.body, reg->job.size, TAG_CASHIER, &tlv) == 1 &&
-        tlv.length <= sizeof(cashier->name)) {
-        memcpy(cashier->name, tlv.value, tlv.length);
-        cashier->name_size = (uint8_t)tlv.length;
-    }
-    if (tlv_find(reg->job.body, reg->job.size, TAG_CASHIER_INN, &tlv) == 1 &&
-        tlv.length <= sizeof(cashier->inn)) {
-        memcpy(cashier->inn, tlv.value, tlv.length);
-        cashier->inn_size = (uint8_t)tlv.length;
-    }
+    if (tlv_find(reg->job.body, reg->job.size, tag, &tlv) != 1)
+        return 0;
+    assert(tlv.length <= capacity);
+    memcpy(out, tlv.value, tlv.length);
+    return (uint8_t)tlv.length;
+}
+
+static void remember_cashier(const struct cash_register *reg, struct job_cashier *cashier)
+{
+    cashier->name_size = copy_field(reg, TAG_CASHIER, cashier->name, sizeof(cashier->name));
+    cashier->inn_size = copy_field(reg, TAG_CASHIER_INN, cashier->inn, sizeof(cashier->inn));
 }
 
 bool register_write_intent(struct cash_register *reg)
@@ -157,8 +160,10 @@ static void go_on_with_outer(struct cash_register *reg)
  * set. */
 void register_job_done(struct cash_register *reg, struct link_result *result)
 {
-    /* After a recovery the job in RAM, if any, is the one the journal speaks of. */
-    bool mine = reg->job.attached && memcmp(reg->job.key, result->key, KEY_SIZE) == 0;
+    /* After a recovery the job in RAM, if any, is the one the journal speaks of: no other is begun
+     * while an INTENT is open. */
+    bool mine = reg->job.attached;
+    assert(!mine || memcmp(reg->job.key, result->key, KEY_SIZE) == 0);
     bool drawer = mine ? reg->job.effect.drawer : false;
     bool recovered = (result->flags & LINK_RESULT_RECOVERED) != 0;
     if (mine)

@@ -49,7 +49,8 @@ static void fail_read(struct cash_register *reg, uint16_t code)
         reg->why = why;
         register_job_refused(reg);
         break;
-    case READ_FOR_PAPER:
+    default:
+        assert(reg->read_purpose == READ_FOR_PAPER);
         if (silent)
             link_server_give_back(reg->link);
         else

@@ -147,13 +147,15 @@ uint16_t register_slips_store_text(struct cash_register *reg)
 
 /* ---- Queueing ---- */
 
-static struct owed_slip *find_owed(struct cash_register *reg, uint32_t id)
+/* What the printer has is owed: it got it from here, and only its PRINTED ends that. */
+static const struct owed_slip *find_owed(const struct cash_register *reg, uint32_t id)
 {
-    for (unsigned i = 0; i < reg->state.owed_count; i++) {
-        if (reg->state.owed[i].id == id)
-            return &reg->state.owed[i];
+    unsigned place = 0;
+    while (reg->state.owed[place].id != id) {
+        place++;
+        assert(place < reg->state.owed_count);
     }
-    return NULL;
+    return &reg->state.owed[place];
 }
 
 static struct owed_slip *first_unqueued(struct cash_register *reg)
@@ -246,17 +248,24 @@ static bool read_text(struct cash_register *reg, const struct owed_slip *slip, u
     return true;
 }
 
+/* JOURNAL_PRINTING or JOURNAL_PRINTED; ERROR_NONE or why not. */
 static uint16_t record_paper(struct cash_register *reg, uint8_t type, uint32_t id)
 {
+    struct journal_record record;
     uint8_t payload[4];
     struct byte_writer writer;
-    struct journal_record record;
     byte_writer_init(&writer, payload, sizeof(payload));
     put_u32le(&writer, id);
-    uint16_t error = journal_append(reg->journal, type, payload, writer.length, &record);
+    uint16_t error = journal_append(reg->journal, type, payload, sizeof(payload), &record);
     if (error == ERROR_NONE)
         register_state_apply(&reg->state, &record, payload);
     return error;
+}
+
+static void forget_slip(struct cash_register *reg, uint32_t id)
+{
+    if (record_paper(reg, JOURNAL_PRINTED, id) != ERROR_NONE)
+        reg->retry_at = reg->now.mono + FN_RETRY_MS;
 }
 
 /* Cuts a document read back at its items and puts between them what the journal kept of the text
@@ -289,33 +298,37 @@ static size_t interleave(const struct printer_part *document, const struct print
     return used;
 }
 
+/* The slip whose document is being read back: nothing is queued meanwhile that could change it. */
+static struct owed_slip *slip_being_read(struct cash_register *reg)
+{
+    struct owed_slip *slip = first_unqueued(reg);
+    assert(slip != NULL && slip->document == reg->read_document);
+    return slip;
+}
+
 /* The document is in link->message: queue it. */
 void register_slips_loaded(struct cash_register *reg)
 {
-    struct owed_slip *slip = first_unqueued(reg);
-    if (slip != NULL && slip->document == reg->read_document) {
-        const struct printer_part document = {reg->link->message, reg->read_size};
-        struct printer_part text, parts[DOCUMENT_PARTS];
-        if (!read_text(reg, slip, reg->chunk, sizeof(reg->chunk), &text))
-            text.size = 0;
-        uint16_t form = (slip->marks & SLIP_MARK_COPY) != 0 ? reg->read_form : slip->form;
-        size_t count = interleave(&document, &text, parts);
-        slip->queued = queue_slip(reg, slip, form, parts, count);
-        if (!slip->queued) /* a large one waits until paper has caught up */
-            reg->retry_at = reg->now.mono + FN_RETRY_MS;
-    }
+    struct owed_slip *slip = slip_being_read(reg);
+    const struct printer_part document = {reg->link->message, reg->read_size};
+    struct printer_part text, parts[DOCUMENT_PARTS];
+    if (!read_text(reg, slip, reg->chunk, sizeof(reg->chunk), &text))
+        text.size = 0;
+    uint16_t form = (slip->marks & SLIP_MARK_COPY) != 0 ? reg->read_form : slip->form;
+    size_t count = interleave(&document, &text, parts);
+    slip->queued = queue_slip(reg, slip, form, parts, count);
+    if (!slip->queued) /* a large one waits until paper has caught up */
+        reg->retry_at = reg->now.mono + FN_RETRY_MS;
     link_server_give_back(reg->link);
 }
 
 /* The FN no longer has the text: the slip cannot be printed, which must not stop the others. */
 void register_slips_unreadable(struct cash_register *reg)
 {
-    struct owed_slip *slip = first_unqueued(reg);
-    if (slip != NULL && slip->document == reg->read_document) {
-        register_trace(reg, TRACE_ERROR, "paper: text no longer in the FN, slip dropped: document ",
-                       slip->document);
-        (void)record_paper(reg, JOURNAL_PRINTED, slip->id);
-    }
+    const struct owed_slip *slip = slip_being_read(reg);
+    register_trace(reg, TRACE_ERROR, "paper: text no longer in the FN, slip dropped: document ",
+                   slip->document);
+    forget_slip(reg, slip->id);
     link_server_give_back(reg->link);
 }
 
@@ -330,7 +343,7 @@ static bool load_from_journal(struct cash_register *reg, struct owed_slip *slip)
     } else {
         register_trace(reg, TRACE_ERROR,
                        "paper: text no longer in the journal, slip dropped: ", slip->id);
-        (void)record_paper(reg, JOURNAL_PRINTED, slip->id);
+        forget_slip(reg, slip->id);
     }
     link_server_give_back(reg->link);
     return true;
@@ -339,7 +352,7 @@ static bool load_from_journal(struct cash_register *reg, struct owed_slip *slip)
 static bool load_next(struct cash_register *reg)
 {
     struct owed_slip *slip = first_unqueued(reg);
-    if (slip == NULL || reg->phase != REGISTER_IDLE)
+    if (slip == NULL || reg->phase != REGISTER_IDLE || reg->now.mono < reg->retry_at)
         return false;
     /* Asks for room for anything: whatever is loaded then fits. */
     if (!printer_has_room(reg->printer, slip->document != 0 && !printer_idle(reg->printer)
@@ -348,19 +361,22 @@ static bool load_next(struct cash_register *reg)
         return false;
     if (slip->document == 0)
         return load_from_journal(reg, slip);
-    if (reg->now.mono < reg->retry_at || !reg->facts.known || !link_server_borrow(reg->link))
+    /* Another FN has another document of that number. Known it is: the phase is IDLE. */
+    assert(reg->facts.known);
+    if (reg->foreign != ERROR_NONE || !link_server_borrow(reg->link))
         return false;
     register_read_start(reg, READ_FOR_PAPER, slip->document);
     return true;
 }
 
-/* The head may begin only when the journal says so: what nobody remembers would come out again
+/* A slip may begin only when the journal says so: what nobody remembers would come out again
  * without a mark. The printer waits while its event is not taken, and flash that takes no record is
  * not used any more. */
 static bool may_begin(struct cash_register *reg, uint32_t id)
 {
-    uint16_t error =
-        CANARY(PRINT_BEFORE_DURABLE) ? ERROR_NONE : record_paper(reg, JOURNAL_PRINTING, id);
+    if (CANARY(PRINT_BEFORE_DURABLE))
+        return true;
+    uint16_t error = record_paper(reg, JOURNAL_PRINTING, id);
     if (error == ERROR_NONE)
         return true;
     reg->boot_error = error;
@@ -376,24 +392,20 @@ static void printer_event(struct cash_register *reg, const struct printer_event 
     if (event->kind == PRINTER_EVENT_STATE) {
         tlv_put_u8(&writer, TAG_PAPER_STATE, event->state);
         link_server_event(reg->link, LINK_EVENT_PAPER, payload, writer.length);
-        return;
+    } else if (event->kind == PRINTER_EVENT_PRINTED) {
+        tlv_put_u32(&writer, TAG_DOCUMENT_NUMBER, find_owed(reg, event->slip)->document);
+        /* When the journal does not take it, the slip comes out once more, marked. */
+        (void)record_paper(reg, JOURNAL_PRINTED, event->slip);
+        link_server_event(reg->link, LINK_EVENT_PRINTED, payload, writer.length);
     }
-    if (event->kind != PRINTER_EVENT_PRINTED)
-        return;
-    const struct owed_slip *slip = find_owed(reg, event->slip);
-    uint32_t document = slip != NULL ? slip->document : 0;
-    /* When the journal cannot take it, the slip comes out once more, marked. */
-    (void)record_paper(reg, JOURNAL_PRINTED, event->slip);
-    tlv_put_u32(&writer, TAG_DOCUMENT_NUMBER, document);
-    link_server_event(reg->link, LINK_EVENT_PRINTED, payload, writer.length);
 }
 
 bool register_slips_step(struct cash_register *reg)
 {
     if (reg->boot_error != ERROR_NONE)
         return false;
-    if (reg->printer->event.kind == PRINTER_EVENT_STARTED &&
-        !may_begin(reg, reg->printer->event.slip))
+    const struct printer_event *next = &reg->printer->event;
+    if (next->kind == PRINTER_EVENT_STARTED && !may_begin(reg, next->slip))
         return true;
     struct printer_event event = printer_take_event(reg->printer);
     if (event.kind != PRINTER_EVENT_NONE) {

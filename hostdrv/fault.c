@@ -68,6 +68,13 @@ int fault_field(kkt_error *error, int code, const char *field, const char *forma
     return code;
 }
 
+int fault_cure(kkt_error *error, int code, const char *cure)
+{
+    if (error != NULL && cure != NULL)
+        copy_text(error->cure, sizeof error->cure, cure);
+    return code;
+}
+
 int fault_refusal(kkt_error *error, const struct refusal *why)
 {
     if (error == NULL)

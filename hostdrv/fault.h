@@ -14,6 +14,8 @@ int fault_set(kkt_error *error, int code, const char *format, ...)
 /* The same with the name of the part at fault (not a tag): "port", "baud". */
 int fault_field(kkt_error *error, int code, const char *field, const char *format, ...)
     __attribute__((format(printf, 4, 5)));
+/* Replaces the cure of an error that was set; NULL leaves it. Returns the code. */
+int fault_cure(kkt_error *error, int code, const char *cure);
 /* A refusal of the board or of the shared rules, with tag, item and expected value. */
 int fault_refusal(kkt_error *error, const struct refusal *why);
 /* No error. Returns KKT_OK. */

@@ -324,16 +324,17 @@ typedef struct kkt_result {
 KKT_API int kkt_queue_open(const char *path, kkt_queue **out, kkt_error *error);
 KKT_API void kkt_queue_close(kkt_queue *queue);
 
-/* Stores a job; on return it is on disk. QUEUE_STORE: it is not (error.text has SQLite's words).
- * Same key and same content: KKT_OK, nothing new (a refused or cancelled one is armed again). Same
- * key, other content: KEY_CONFLICT. body is the TLV of the job as proto/link_message.h lists it,
- * without key and device tag. */
+/* Stores a job; on return it is on disk. QUEUE_STORE: it is not (error.text has SQLite's words). If
+ * the program dies right then, it may be there all the same: submitting or cancelling under the
+ * same key makes it certain. Same key and same content: KKT_OK, nothing new (a refused or cancelled
+ * one is armed again). Same key, other content: KEY_CONFLICT. body is the TLV of the job as
+ * proto/link_message.h lists it, without key and device tag. */
 KKT_API int kkt_submit(kkt_queue *queue, const kkt_key *key, enum kkt_job job, const uint8_t *body,
                        size_t size, kkt_error *error);
 KKT_API int kkt_submit_receipt(kkt_queue *queue, const kkt_key *key, kkt_receipt *receipt,
                                kkt_error *error);
 /* Several jobs in one durable commit: all or none. *failed_index (may be NULL) says which one is at
- * fault. */
+ * fault; count: none of them. */
 typedef struct kkt_submission {
     kkt_key key;
     enum kkt_job job;

@@ -43,6 +43,7 @@ static void begin(struct link_client *client, unsigned timeout_ms, uint64_t now_
     client->resend_delay_ms = LINK_CLIENT_RESEND_FIRST_MS;
     client->busy_delay_ms = LINK_CLIENT_BUSY_FIRST_MS;
     client->waits_to_resend = false;
+    client->once = false;
     /* A half-assembled answer of the previous exchange must not take the buffer. */
     link_assembler_init(&client->assembler, client->answer, sizeof client->answer);
 }
@@ -61,6 +62,12 @@ void link_client_request(struct link_client *client, uint8_t code, const uint8_t
     client->ahead.used = false;
     begin(client, timeout_ms, now_ms);
     start_sending(client);
+}
+
+void link_client_ask_once(struct link_client *client)
+{
+    assert(client->state == LINK_CLIENT_WAITING);
+    client->once = true;
 }
 
 bool link_client_can_send_ahead(const struct link_client *client)
@@ -133,7 +140,7 @@ void link_client_sent(struct link_client *client, size_t count, uint64_t now_ms)
     assert(count <= client->wire_size - client->wire_sent);
     client->wire_sent += count;
     bool gone = client->wire_sent == client->wire_size && !client->sending;
-    if (gone && client->state == LINK_CLIENT_WAITING && !client->waits_to_resend) {
+    if (gone && client->state == LINK_CLIENT_WAITING && !client->waits_to_resend && !client->once) {
         resend_after(client, client->resend_delay_ms, now_ms);
         client->resend_delay_ms *= 2;
         if (client->resend_delay_ms > LINK_CLIENT_RESEND_MAX_MS)
@@ -220,8 +227,9 @@ static void take_ahead(struct link_client *client, const struct link_frame *fram
 {
     struct link_client_ahead *ahead = &client->ahead;
     struct link_client_answer answer;
-    bool whole = frame->offset == 0 && frame->length == frame->total &&
-                 frame->length <= sizeof ahead->answer && frame->code == ahead->code;
+    bool whole =
+        frame->offset == 0 && frame->length == frame->total && frame->code == ahead->code;
+    assert(frame->length <= sizeof ahead->answer); /* of one frame */
     if (ahead->answered || ahead->unsent || !whole ||
         !judge_answer(ahead->code, ahead->message, frame->payload, frame->length, &answer)) {
         client->strays++;

@@ -91,6 +91,7 @@ struct link_client {
     uint16_t last_exchange; /* ever given out */
     bool sending;           /* fragments of the request are left */
     bool waits_to_resend;
+    bool once; /* silence is no reason to send again */
     bool repeated;
     struct link_client_ahead ahead;
     uint64_t deadline_ms, resend_at_ms;
@@ -112,6 +113,9 @@ void link_client_reset(struct link_client *client);
  * its key. */
 void link_client_request(struct link_client *client, uint8_t code, const uint8_t *message,
                          size_t size, unsigned timeout_ms, uint64_t now_ms);
+/* The request just started is not sent again into silence: its time runs out instead. Its answer
+ * then comes after whatever older copies of the same message did. */
+void link_client_ask_once(struct link_client *client);
 /* True when a job waits for its answer, all its bytes are gone, and nothing is ahead yet. */
 bool link_client_can_send_ahead(const struct link_client *client);
 /* Sends one more job (size at most LINK_FRAGMENT_MAX, so that the board can keep it) behind the one

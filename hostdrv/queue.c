@@ -16,6 +16,7 @@
 #include "proto/tlv.h"
 
 #define OTHERS_POLL_MS       20u /* how often another process' work is looked at */
+#define FRUITLESS_ROUNDS_MAX 3u  /* times the queue was empty without the job waited for */
 #define FRUITLESS_LOSSES_MAX 3u  /* connections in a row that broke before a job was answered */
 
 struct kkt_queue {
@@ -120,31 +121,49 @@ static int store_job(struct queue_store *store, const kkt_submission *job, int64
     return queue_store_rearm(store, row.entry.id, error);
 }
 
+/* *at: the one at fault, or count. */
+static int check_jobs(const kkt_submission *jobs, size_t count, size_t *at, kkt_error *error)
+{
+    for (*at = 0; *at < count; (*at)++) {
+        int result = check_job(&jobs[*at], error);
+        if (result != KKT_OK)
+            return result;
+    }
+    return KKT_OK;
+}
+
+static int store_jobs(struct queue_store *store, const kkt_submission *jobs, size_t count,
+                      size_t *at, bool *changed, kkt_error *error)
+{
+    int64_t now = host_clock_unix_s();
+    for (*at = 0; *at < count; (*at)++) {
+        int result = store_job(store, &jobs[*at], now, changed, error);
+        if (result != KKT_OK)
+            return result;
+    }
+    return KKT_OK;
+}
+
 int kkt_submit_many(kkt_queue *queue, const kkt_submission *jobs, size_t count,
                     size_t *failed_index, kkt_error *error)
 {
     struct queue_store *store = &queue->store;
-    size_t at;
-    int result = KKT_OK;
-    for (at = 0; at < count && result == KKT_OK; at++)
-        result = check_job(&jobs[at], error);
+    size_t at = 0;
+    int result = check_jobs(jobs, count, &at, error);
     if (result == KKT_OK)
         result = queue_store_begin(store, QUEUE_DURABLE, error);
     if (result == KKT_OK) {
         bool changed = false;
-        int64_t now = host_clock_unix_s();
-        for (at = 0; at < count && result == KKT_OK; at++)
-            result = store_job(store, &jobs[at], now, &changed, error);
+        result = store_jobs(store, jobs, count, &at, &changed, error);
         if (result != KKT_OK || !changed)
             queue_store_rollback(store);
         else
             result = queue_store_commit(store, true, error);
     }
-    if (result != KKT_OK) {
-        if (failed_index != NULL)
-            *failed_index = at > 0 ? at - 1 : 0;
+    if (failed_index != NULL)
+        *failed_index = at;
+    if (result != KKT_OK)
         return result;
-    }
     queue_store_step(store, QUEUE_STEP_STORED);
     return fault_none(error);
 }
@@ -454,6 +473,16 @@ int kkt_run(kkt_queue *queue, kkt *device, unsigned timeout_ms, kkt_error *error
     return result;
 }
 
+/* It is not finished, and the worker does not find it. */
+static int lost_job(kkt_queue *queue, const kkt_key *key, kkt_error *error)
+{
+    struct queue_row row;
+    int result = queue_store_find(&queue->store, key, &row, NULL, NULL, error);
+    return result != KKT_OK
+               ? result
+               : queue_store_damaged(row.entry.id, "is missing from the unfinished ones", error);
+}
+
 static bool finished(const kkt_result *result)
 {
     return result->state != KKT_JOB_STORED;
@@ -464,6 +493,7 @@ int kkt_wait(kkt_queue *queue, kkt *device, const kkt_key *key, unsigned timeout
 {
     kkt_error own, ignored;
     uint64_t deadline_ms = deadline_of(timeout_ms);
+    unsigned fruitless = 0;
     if (error == NULL)
         error = &own;
     for (;;) {
@@ -478,6 +508,9 @@ int kkt_wait(kkt_queue *queue, kkt *device, const kkt_key *key, unsigned timeout
                 return fault_none(error);
             if (worked != KKT_OK)
                 return worked;
+            /* Once it may have been armed again behind our back. */
+            if (++fruitless > FRUITLESS_ROUNDS_MAX)
+                return lost_job(queue, key, error);
         } else if (!wait_for_others(deadline_ms, error)) {
             return ERROR_OUTCOME_UNKNOWN;
         }

@@ -5,21 +5,17 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "hostdrv/clock.h"
 #include "hostdrv/fault.h"
-#include "proto/canary.h"
-#include "proto/tags.h"
-
-#define BUSY_TIMEOUT_MS 5000
-#define WAL_RETRY_MS    20
-/* What a durable commit asks of SQLite. */
-#define SYNC_FULL (CANARY(SQLITE_SYNC_OFF) ? "PRAGMA synchronous=OFF" : "PRAGMA synchronous=FULL")
+#include "hostdrv/queue_sql.h"
+#include "proto/bytes.h"
+#include "proto/crc.h"
 
 /* The order of these columns is known to read_row. */
 #define ROW_COLUMNS                                                                                \
-    "id, key, job, state, stored_at, attempts, sent_to, code, tag, item, expected, flags, "        \
-    "document, fiscal_sign, time, shift, receipt, total_kop, fn_number, registration_number, "     \
-    "serial, confirmed, length(body)"
+    "id, key, job, state, stored_at, attempts, sent_to, " QUEUE_RESULT_COLUMNS                     \
+    ", confirmed, length(body)"
+#define WHOLE_ROW  ROW_COLUMNS ", " QUEUE_SOUND ", body"
+#define NEW_RESULT "?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16"
 enum column {
     COLUMN_ID,
     COLUMN_KEY,
@@ -44,57 +40,32 @@ enum column {
     COLUMN_SERIAL,
     COLUMN_CONFIRMED,
     COLUMN_SIZE,
-    COLUMN_BODY /* only where a statement adds it */
+    COLUMN_SOUND, /* this and the next only in WHOLE_ROW */
+    COLUMN_BODY
 };
 
-static const char schema[] =
-    "CREATE TABLE meta(name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;"
-    "CREATE TABLE job("
-    " id INTEGER PRIMARY KEY,"
-    " key BLOB NOT NULL UNIQUE CHECK(length(key) = 16),"
-    " job INTEGER NOT NULL,"
-    " state INTEGER NOT NULL DEFAULT 0 CHECK(state BETWEEN 0 AND 3),"
-    " stored_at INTEGER NOT NULL,"
-    " attempts INTEGER NOT NULL DEFAULT 0,"
-    " sent_to TEXT NOT NULL DEFAULT '',"
-    " code INTEGER NOT NULL DEFAULT 0,"
-    " tag INTEGER NOT NULL DEFAULT 0,"
-    " item INTEGER NOT NULL DEFAULT 0,"
-    " expected INTEGER NOT NULL DEFAULT 0,"
-    " flags INTEGER NOT NULL DEFAULT 0,"
-    " document INTEGER NOT NULL DEFAULT 0,"
-    " fiscal_sign INTEGER NOT NULL DEFAULT 0,"
-    " time INTEGER NOT NULL DEFAULT 0,"
-    " shift INTEGER NOT NULL DEFAULT 0,"
-    " receipt INTEGER NOT NULL DEFAULT 0,"
-    " total_kop INTEGER NOT NULL DEFAULT 0,"
-    " fn_number TEXT NOT NULL DEFAULT '',"
-    " registration_number TEXT NOT NULL DEFAULT '',"
-    " serial TEXT NOT NULL DEFAULT '',"
-    " confirmed INTEGER NOT NULL DEFAULT 0,"
-    " body BLOB NOT NULL);"
-    "CREATE INDEX job_unfinished ON job(id) WHERE state = 0;"
-    "CREATE INDEX job_unconfirmed ON job(fn_number, document)"
-    " WHERE state = 1 AND confirmed = 0 AND document > 0;";
-
-static const char *const statement_text[QUEUE_STATEMENTS] = {
+const char *const queue_sql_text[QUEUE_STATEMENTS] = {
     [QUEUE_BEGIN] = "BEGIN IMMEDIATE",
     [QUEUE_COMMIT] = "COMMIT",
     [QUEUE_ROLLBACK] = "ROLLBACK",
-    [QUEUE_FIND] = "SELECT " ROW_COLUMNS ", body FROM job WHERE key = ?1",
-    [QUEUE_INSERT] = "INSERT INTO job(key, job, stored_at, body) VALUES(?1, ?2, ?3, ?4)",
+    [QUEUE_FIND] = "SELECT " WHOLE_ROW " FROM job WHERE key = ?1",
+    [QUEUE_INSERT] = "INSERT INTO job(key, job, stored_at, body, seal) VALUES(?1, ?2, ?3, ?4,"
+                     " openkkt_seal(?1, ?2, ?4, 0, '', " QUEUE_NO_RESULT "))",
     [QUEUE_REARM] = "UPDATE job SET id = (SELECT max(id) + 1 FROM job), state = 0, sent_to = '',"
-                    " attempts = 0, code = 0, tag = 0, item = 0, expected = 0, flags = 0,"
-                    " fn_number = '', registration_number = '', serial = '' WHERE id = ?1",
-    [QUEUE_CANCEL] = "UPDATE job SET state = 3 WHERE id = ?1",
-    [QUEUE_NEXT] = "SELECT " ROW_COLUMNS ", body FROM job"
+                    " attempts = 0, (" QUEUE_RESULT_COLUMNS ") = (" QUEUE_NO_RESULT "),"
+                    " seal = " QUEUE_SEAL("0", "''", QUEUE_NO_RESULT) " WHERE id = ?1",
+    [QUEUE_CANCEL] = "UPDATE job SET state = 3,"
+                     " seal = " QUEUE_SEAL("3", "sent_to", QUEUE_RESULT_COLUMNS) " WHERE id = ?1",
+    [QUEUE_NEXT] = "SELECT " WHOLE_ROW " FROM job"
                    " WHERE state = 0 AND id > ?1 ORDER BY id LIMIT 1",
-    [QUEUE_MARK] = "UPDATE job SET sent_to = ?2, attempts = attempts + 1"
-                   " WHERE id = ?1 AND state = 0",
-    [QUEUE_FINISH] = "UPDATE job SET state = ?2, code = ?3, tag = ?4, item = ?5, expected = ?6,"
-                     " flags = ?7, document = ?8, fiscal_sign = ?9, time = ?10, shift = ?11,"
-                     " receipt = ?12, total_kop = ?13, fn_number = ?14,"
-                     " registration_number = ?15, serial = ?16 WHERE id = ?1 AND state = 0",
+    [QUEUE_MARK] =
+        "UPDATE job SET sent_to = ?2, attempts = attempts + 1,"
+        " seal = " QUEUE_SEAL("0", "?2",
+                              QUEUE_RESULT_COLUMNS) " WHERE id = ?1 AND state = 0 AND " QUEUE_SOUND,
+    [QUEUE_FINISH] =
+        "UPDATE job SET state = ?2, (" QUEUE_RESULT_COLUMNS ") = (" NEW_RESULT "),"
+        " seal = " QUEUE_SEAL("?2", "sent_to",
+                              NEW_RESULT) " WHERE id = ?1 AND state = 0 AND " QUEUE_SOUND,
     [QUEUE_CONFIRM_ONE] = "UPDATE job SET confirmed = 1 WHERE state = 1 AND confirmed = 0"
                           " AND document > 0 AND fn_number = ?1 AND document = ?2",
     [QUEUE_CONFIRM_BELOW] = "UPDATE job SET confirmed = 1 WHERE state = 1 AND confirmed = 0"
@@ -103,7 +74,8 @@ static const char *const statement_text[QUEUE_STATEMENTS] = {
     [QUEUE_META_GET] = "SELECT value FROM meta WHERE name = ?1",
     [QUEUE_META_SET] = "INSERT INTO meta(name, value) VALUES(?1, ?2)"
                        " ON CONFLICT(name) DO UPDATE SET value = excluded.value",
-    [QUEUE_FREEZE] = "UPDATE job SET sent_to = ?1 WHERE state = 0 AND sent_to = ''",
+    [QUEUE_FREEZE] = "UPDATE job SET sent_to = ?1, seal = " QUEUE_SEAL(
+        "0", "?1", QUEUE_RESULT_COLUMNS) " WHERE state = 0 AND sent_to = '' AND " QUEUE_SOUND,
 };
 
 void queue_store_step(struct queue_store *store, enum queue_step step)
@@ -112,26 +84,99 @@ void queue_store_step(struct queue_store *store, enum queue_step step)
         store->hook(store->hook_user, step);
 }
 
-static int store_fault(struct queue_store *store, const char *doing, kkt_error *error)
+/* ---- Failures ---- */
+
+static const char damaged_cure[] =
+    "keep the file aside, put back a copy or begin a new file, and submit again under the same "
+    "keys, at the same board";
+
+/* Who must act differs with the kind of failure. NULL: as for any other. */
+static const char *cure_of(int code)
 {
-    return fault_set(error, ERROR_QUEUE_STORE, "%s: %s", doing,
-                     store->database != NULL ? sqlite3_errmsg(store->database) : "out of memory");
+    switch (code & 0xFF) {
+    case SQLITE_FULL:
+        return "make room on the disk of the queue file, then repeat with the same key";
+    case SQLITE_READONLY:
+    case SQLITE_CANTOPEN:
+        return "let this user write the queue file and its folder, then repeat with the same key";
+    case SQLITE_BUSY:
+        return "another program holds the queue file: end it or wait, then repeat with the same "
+               "key";
+    case SQLITE_IOERR:
+        return "look after the disk of the queue file, then repeat with the same key";
+    case SQLITE_CORRUPT:
+    case SQLITE_NOTADB:
+        return damaged_cure;
+    default:
+        return NULL;
+    }
 }
 
+int queue_sql_fault(struct queue_store *store, const char *doing, kkt_error *error)
+{
+    /* Without memory there may be no handle; SQLite has words and a code for that too. */
+    fault_set(error, ERROR_QUEUE_STORE, "%s: %s", doing, sqlite3_errmsg(store->database));
+    return fault_cure(error, ERROR_QUEUE_STORE, cure_of(sqlite3_errcode(store->database)));
+}
+
+int queue_store_damaged(int64_t id, const char *what, kkt_error *error)
+{
+    fault_set(error, ERROR_QUEUE_STORE, "the queue file is damaged: job %lld %s", (long long)id,
+              what);
+    return fault_cure(error, ERROR_QUEUE_STORE, damaged_cure);
+}
+
+/* Of a row just read. */
+static int damaged(const kkt_entry *entry, kkt_error *error)
+{
+    return queue_store_damaged(entry->id, "has changed by itself", error);
+}
+
+/* ---- The seal ---- */
+
+static void seal(sqlite3_context *context, int count, sqlite3_value **values)
+{
+    uint32_t crc = CRC32C_INIT;
+    for (int i = 0; i < count; i++) {
+        uint8_t head[9];
+        struct byte_writer writer;
+        int type = sqlite3_value_type(values[i]);
+        const void *bytes = type == SQLITE_INTEGER ? NULL : sqlite3_value_blob(values[i]);
+        int size = bytes == NULL ? 0 : sqlite3_value_bytes(values[i]);
+        byte_writer_init(&writer, head, sizeof head);
+        put_u8(&writer, (uint8_t)type);
+        put_uint_le(
+            &writer,
+            type == SQLITE_INTEGER ? (uint64_t)sqlite3_value_int64(values[i]) : (uint64_t)size, 8);
+        crc = crc32c_update(crc, head, writer.length);
+        crc = crc32c_update(crc, bytes, (size_t)size);
+    }
+    sqlite3_result_int64(context, crc);
+}
+
+bool queue_sql_add_seal(struct queue_store *store)
+{
+    return sqlite3_create_function(store->database, "openkkt_seal", -1,
+                                   SQLITE_UTF8 | SQLITE_DETERMINISTIC, NULL, seal, NULL,
+                                   NULL) == SQLITE_OK;
+}
+
+/* ---- Statements and transactions ---- */
+
 /* Runs a statement that gives no row. Bindings are cleared whatever happens. */
-static int run(struct queue_store *store, enum queue_statement which, const char *doing,
-               kkt_error *error)
+int queue_sql_run(struct queue_store *store, enum queue_statement which, const char *doing,
+                  kkt_error *error)
 {
     sqlite3_stmt *statement = store->statements[which];
     queue_store_step(store, QUEUE_STEP_STATEMENT);
     int stepped = sqlite3_step(statement);
-    int result = stepped == SQLITE_DONE ? KKT_OK : store_fault(store, doing, error);
+    int result = stepped == SQLITE_DONE ? KKT_OK : queue_sql_fault(store, doing, error);
     sqlite3_reset(statement);
     sqlite3_clear_bindings(statement);
     return result;
 }
 
-static bool execute(struct queue_store *store, const char *sql)
+bool queue_sql_execute(struct queue_store *store, const char *sql)
 {
     return sqlite3_exec(store->database, sql, NULL, NULL, NULL) == SQLITE_OK;
 }
@@ -141,10 +186,11 @@ int queue_store_begin(struct queue_store *store, enum queue_durability durabilit
     assert(!store->in_transaction);
     /* The level cannot change inside a transaction, and FULL must be back before the next one. */
     if (durability != store->durability &&
-        !execute(store, durability == QUEUE_DURABLE ? SYNC_FULL : "PRAGMA synchronous=NORMAL"))
-        return store_fault(store, "begin", error);
+        !queue_sql_execute(store, durability == QUEUE_DURABLE ? QUEUE_SYNC_FULL
+                                                              : "PRAGMA synchronous=NORMAL"))
+        return queue_sql_fault(store, "begin", error);
     store->durability = durability;
-    int result = run(store, QUEUE_BEGIN, "begin", error);
+    int result = queue_sql_run(store, QUEUE_BEGIN, "begin", error);
     store->in_transaction = result == KKT_OK;
     return result;
 }
@@ -162,7 +208,7 @@ void queue_store_rollback(struct queue_store *store)
 int queue_store_commit(struct queue_store *store, bool counted, kkt_error *error)
 {
     assert(store->in_transaction);
-    int result = run(store, QUEUE_COMMIT, "commit", error);
+    int result = queue_sql_run(store, QUEUE_COMMIT, "commit", error);
     if (result != KKT_OK) {
         queue_store_rollback(store);
         return result;
@@ -173,166 +219,15 @@ int queue_store_commit(struct queue_store *store, bool counted, kkt_error *error
     return KKT_OK;
 }
 
-/* ---- Opening ---- */
-
-static bool read_integer(struct queue_store *store, const char *sql, int64_t *out)
-{
-    sqlite3_stmt *statement = NULL;
-    bool good = sqlite3_prepare_v2(store->database, sql, -1, &statement, NULL) == SQLITE_OK &&
-                sqlite3_step(statement) == SQLITE_ROW;
-    if (good)
-        *out = sqlite3_column_int64(statement, 0);
-    sqlite3_finalize(statement);
-    return good;
-}
-
-/* An empty file becomes a queue; anything else must be one of ours and not newer. */
-static int check_format(struct queue_store *store, const char *path, kkt_error *error)
-{
-    int64_t application = 0, version = 0, objects = 0;
-    if (!read_integer(store, "PRAGMA application_id", &application) ||
-        !read_integer(store, "PRAGMA user_version", &version) ||
-        !read_integer(store, "SELECT count(*) FROM sqlite_schema", &objects))
-        return store_fault(store, path, error);
-    if (application == 0 && version == 0 && objects == 0) {
-        char stamp[80];
-        snprintf(stamp, sizeof stamp, "PRAGMA application_id=%d; PRAGMA user_version=%d",
-                 QUEUE_APPLICATION_ID, QUEUE_FORMAT_VERSION);
-        if (!execute(store, schema) || !execute(store, stamp))
-            return store_fault(store, path, error);
-        return KKT_OK;
-    }
-    if (application != QUEUE_APPLICATION_ID)
-        return fault_set(error, ERROR_QUEUE_STORE, "%s: a database, but not a job queue", path);
-    if (version > QUEUE_FORMAT_VERSION || version < 1)
-        return fault_set(error, ERROR_VERSION_UNSUPPORTED,
-                         "%s: queue format %lld, this driver knows up to %d", path,
-                         (long long)version, QUEUE_FORMAT_VERSION);
-    return KKT_OK;
-}
-
-/* SQLite does not wait for others while it changes the mode of a new file, so the waiting is done
- * here. */
-static bool enter_wal(struct queue_store *store)
-{
-    for (unsigned tries = 0; tries < BUSY_TIMEOUT_MS / WAL_RETRY_MS; tries++) {
-        if (execute(store, "PRAGMA journal_mode=WAL"))
-            return execute(store, SYNC_FULL);
-        int code = sqlite3_errcode(store->database);
-        if (code != SQLITE_BUSY && code != SQLITE_LOCKED)
-            return false;
-        host_clock_sleep(WAL_RETRY_MS);
-    }
-    return false;
-}
-
-static int prepare_file(struct queue_store *store, const char *path, kkt_error *error)
-{
-    sqlite3_busy_timeout(store->database, BUSY_TIMEOUT_MS);
-    if (!enter_wal(store))
-        return store_fault(store, path, error);
-    /* Two processes may make the file at the same time: the lock decides,
-     * the second finds it made. */
-    if (!execute(store, "BEGIN IMMEDIATE"))
-        return store_fault(store, path, error);
-    int result = check_format(store, path, error);
-    if (result == KKT_OK && !execute(store, "COMMIT"))
-        result = store_fault(store, path, error);
-    if (result != KKT_OK)
-        execute(store, "ROLLBACK");
-    for (size_t i = 0; i < QUEUE_STATEMENTS && result == KKT_OK; i++) {
-        if (sqlite3_prepare_v3(store->database, statement_text[i], -1, SQLITE_PREPARE_PERSISTENT,
-                               &store->statements[i], NULL) != SQLITE_OK)
-            result = store_fault(store, path, error);
-    }
-    return result;
-}
-
-/* "" when the name is not set. */
-static int meta_get(struct queue_store *store, const char *name, char *out, size_t capacity,
-                    kkt_error *error)
-{
-    sqlite3_stmt *statement = store->statements[QUEUE_META_GET];
-    out[0] = '\0';
-    sqlite3_bind_text(statement, 1, name, -1, SQLITE_STATIC);
-    int stepped = sqlite3_step(statement);
-    if (stepped == SQLITE_ROW) {
-        const char *value = (const char *)sqlite3_column_text(statement, 0);
-        snprintf(out, capacity, "%s", value != NULL ? value : "");
-    }
-    int result = stepped == SQLITE_ROW || stepped == SQLITE_DONE
-                     ? KKT_OK
-                     : store_fault(store, "read meta", error);
-    sqlite3_reset(statement);
-    return result;
-}
-
-static int meta_set(struct queue_store *store, const char *name, const char *value,
-                    kkt_error *error)
-{
-    sqlite3_bind_text(store->statements[QUEUE_META_SET], 1, name, -1, SQLITE_STATIC);
-    sqlite3_bind_text(store->statements[QUEUE_META_SET], 2, value, -1, SQLITE_STATIC);
-    return run(store, QUEUE_META_SET, "write meta", error);
-}
-
-/* The machine was started anew since the file was last used: marks may have been lost with its
- * memory (invariant 3). */
-static int check_boot(struct queue_store *store, kkt_error *error)
-{
-    char now[37], stored[37];
-    host_clock_boot_id(now);
-    int result = meta_get(store, "boot", stored, sizeof stored, error);
-    if (result != KKT_OK || (now[0] != '\0' && strcmp(now, stored) == 0))
-        return result;
-    result = queue_store_begin(store, QUEUE_DURABLE, error);
-    if (result == KKT_OK)
-        result = meta_get(store, "boot", stored, sizeof stored, error);
-    if (result == KKT_OK)
-        result = meta_get(store, "board", store->board, sizeof store->board, error);
-    if (result == KKT_OK && store->board[0] != '\0' &&
-        (now[0] == '\0' || strcmp(now, stored) != 0)) {
-        sqlite3_bind_text(store->statements[QUEUE_FREEZE], 1, store->board, -1, SQLITE_STATIC);
-        result = run(store, QUEUE_FREEZE, "mark jobs after a restart", error);
-    }
-    if (result == KKT_OK)
-        result = meta_set(store, "boot", now, error);
-    if (result == KKT_OK)
-        return queue_store_commit(store, false, error);
-    queue_store_rollback(store);
-    return result;
-}
-
-int queue_store_open(struct queue_store *store, const char *path, kkt_error *error)
-{
-    memset(store, 0, sizeof *store);
-    int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX;
-    int opened = sqlite3_open_v2(path, &store->database, flags, NULL);
-    int result =
-        opened == SQLITE_OK ? prepare_file(store, path, error) : store_fault(store, path, error);
-    if (result == KKT_OK)
-        result = check_boot(store, error);
-    if (result == KKT_OK)
-        result = meta_get(store, "board", store->board, sizeof store->board, error);
-    if (result != KKT_OK)
-        queue_store_close(store);
-    return result;
-}
-
-void queue_store_close(struct queue_store *store)
-{
-    queue_store_rollback(store);
-    for (size_t i = 0; i < QUEUE_STATEMENTS; i++)
-        sqlite3_finalize(store->statements[i]);
-    sqlite3_close(store->database);
-    memset(store, 0, sizeof *store);
-}
-
 /* ---- Rows ---- */
 
-static void copy_column(sqlite3_stmt *statement, int column, char *out, size_t capacity)
+/* False: no text. All are NOT NULL, so the row is damaged or memory is out; above all a missing
+ * sent_to must not be read as "never sent". */
+static bool copy_column(sqlite3_stmt *statement, int column, char *out, size_t capacity)
 {
     const char *text = (const char *)sqlite3_column_text(statement, column);
     snprintf(out, capacity, "%s", text != NULL ? text : "");
+    return text != NULL;
 }
 
 static unsigned unsigned_column(sqlite3_stmt *statement, int column)
@@ -340,13 +235,15 @@ static unsigned unsigned_column(sqlite3_stmt *statement, int column)
     return (unsigned)((uint64_t)sqlite3_column_int64(statement, column) & 0xFFFFFFFFu);
 }
 
-static void read_result(sqlite3_stmt *row, kkt_result *out)
+/* False: what cannot be of a row that was written whole. */
+static bool read_result(sqlite3_stmt *row, kkt_result *out)
 {
     out->state = (enum kkt_job_state)sqlite3_column_int(row, COLUMN_STATE);
     out->job = (enum kkt_job)sqlite3_column_int(row, COLUMN_JOB);
     const void *key = sqlite3_column_blob(row, COLUMN_KEY);
-    if (key != NULL && sqlite3_column_bytes(row, COLUMN_KEY) == (int)sizeof out->key.bytes)
-        memcpy(out->key.bytes, key, sizeof out->key.bytes);
+    if (key == NULL || sqlite3_column_bytes(row, COLUMN_KEY) != (int)sizeof out->key.bytes)
+        return false;
+    memcpy(out->key.bytes, key, sizeof out->key.bytes);
     if (out->state == KKT_JOB_REFUSED) {
         struct refusal refusal = {
             .code = (uint16_t)unsigned_column(row, COLUMN_CODE),
@@ -363,27 +260,42 @@ static void read_result(sqlite3_stmt *row, kkt_result *out)
     out->shift = unsigned_column(row, COLUMN_SHIFT);
     out->receipt = unsigned_column(row, COLUMN_RECEIPT);
     out->total_kop = sqlite3_column_int64(row, COLUMN_TOTAL_KOP);
-    copy_column(row, COLUMN_FN_NUMBER, out->fn_number, sizeof out->fn_number);
-    copy_column(row, COLUMN_REGISTRATION_NUMBER, out->registration_number,
-                sizeof out->registration_number);
-    copy_column(row, COLUMN_SERIAL, out->serial, sizeof out->serial);
     out->confirmed = sqlite3_column_int(row, COLUMN_CONFIRMED) != 0;
+    return copy_column(row, COLUMN_FN_NUMBER, out->fn_number, sizeof out->fn_number) &&
+           copy_column(row, COLUMN_REGISTRATION_NUMBER, out->registration_number,
+                       sizeof out->registration_number) &&
+           copy_column(row, COLUMN_SERIAL, out->serial, sizeof out->serial);
 }
 
-static void read_entry(sqlite3_stmt *row, kkt_entry *out)
+static bool read_entry(sqlite3_stmt *row, kkt_entry *out)
 {
     memset(out, 0, sizeof *out);
     out->id = sqlite3_column_int64(row, COLUMN_ID);
     out->stored_at = sqlite3_column_int64(row, COLUMN_STORED_AT);
     out->attempts = unsigned_column(row, COLUMN_ATTEMPTS);
     out->size = unsigned_column(row, COLUMN_SIZE);
-    read_result(row, &out->result);
+    return read_result(row, &out->result);
 }
 
-static void read_row(sqlite3_stmt *statement, struct queue_row *out)
+/* Of a statement that selects WHOLE_ROW. Nothing is done with a row whose seal does not fit. */
+static int read_row(sqlite3_stmt *row, struct queue_row *out, kkt_error *error)
 {
-    read_entry(statement, &out->entry);
-    copy_column(statement, COLUMN_SENT_TO, out->sent_to, sizeof out->sent_to);
+    bool sound = sqlite3_column_int(row, COLUMN_SOUND) == 1;
+    bool texts = read_entry(row, &out->entry);
+    bool mark = copy_column(row, COLUMN_SENT_TO, out->sent_to, sizeof out->sent_to);
+    return sound && texts && mark ? KKT_OK : damaged(&out->entry, error);
+}
+
+/* sqlite3_column_blob gives NULL for an empty body, and when memory is out. */
+static bool copy_body(sqlite3_stmt *row, uint8_t *out, size_t size)
+{
+    const void *bytes = sqlite3_column_blob(row, COLUMN_BODY);
+    if (size == 0)
+        return true;
+    if (bytes == NULL)
+        return false;
+    memcpy(out, bytes, size);
+    return true;
 }
 
 int queue_store_find(struct queue_store *store, const kkt_key *key, struct queue_row *row,
@@ -394,19 +306,19 @@ int queue_store_find(struct queue_store *store, const kkt_key *key, struct queue
     int stepped = sqlite3_step(statement);
     int result = KKT_OK;
     if (stepped == SQLITE_ROW) {
-        read_row(statement, row);
-        if (body != NULL) {
-            const void *bytes = sqlite3_column_blob(statement, COLUMN_BODY);
-            *size = (size_t)sqlite3_column_bytes(statement, COLUMN_BODY);
+        result = read_row(statement, row, error);
+        if (result == KKT_OK && body != NULL) {
+            *size = row->entry.size;
             *body = malloc(*size > 0 ? *size : 1);
-            if (*body == NULL)
+            if (*body == NULL || !copy_body(statement, *body, *size)) {
+                free(*body);
+                *body = NULL;
                 result = fault_set(error, ERROR_INTERNAL, "out of memory");
-            else if (bytes != NULL)
-                memcpy(*body, bytes, *size);
+            }
         }
     } else {
         result = stepped == SQLITE_DONE ? fault_set(error, ERROR_NOT_FOUND, NULL)
-                                        : store_fault(store, "find", error);
+                                        : queue_sql_fault(store, "find", error);
     }
     sqlite3_reset(statement);
     return result;
@@ -422,14 +334,14 @@ int queue_store_insert(struct queue_store *store, const kkt_submission *job, int
     /* A NULL pointer would bind NULL, and an empty body is a body. */
     sqlite3_bind_blob(statement, 4, job->size > 0 ? (const void *)job->body : "", (int)job->size,
                       SQLITE_STATIC);
-    return run(store, QUEUE_INSERT, "store", error);
+    return queue_sql_run(store, QUEUE_INSERT, "store", error);
 }
 
 static int run_on_row(struct queue_store *store, enum queue_statement which, int64_t id,
                       const char *doing, kkt_error *error)
 {
     sqlite3_bind_int64(store->statements[which], 1, id);
-    return run(store, which, doing, error);
+    return queue_sql_run(store, which, doing, error);
 }
 
 int queue_store_rearm(struct queue_store *store, int64_t id, kkt_error *error)
@@ -450,16 +362,14 @@ int queue_store_next(struct queue_store *store, int64_t after, struct queue_row 
     int stepped = sqlite3_step(statement);
     int result = KKT_OK;
     if (stepped == SQLITE_ROW) {
-        read_row(statement, row);
-        const void *bytes = sqlite3_column_blob(statement, COLUMN_BODY);
-        size_t size = (size_t)sqlite3_column_bytes(statement, COLUMN_BODY);
-        if (size > QUEUE_BODY_MAX || size != row->entry.size)
-            result = fault_set(error, ERROR_QUEUE_STORE, "job %lld is damaged",
-                               (long long)row->entry.id);
-        else if (bytes != NULL)
-            memcpy(body, bytes, size);
+        result = read_row(statement, row, error);
+        if (result == KKT_OK &&
+            (row->entry.size > QUEUE_BODY_MAX || row->entry.result.state != KKT_JOB_STORED ||
+             !copy_body(statement, body, row->entry.size)))
+            result = damaged(&row->entry, error);
     } else {
-        result = stepped == SQLITE_DONE ? ERROR_NOT_FOUND : store_fault(store, "next job", error);
+        result =
+            stepped == SQLITE_DONE ? ERROR_NOT_FOUND : queue_sql_fault(store, "next job", error);
     }
     sqlite3_reset(statement);
     return result;
@@ -474,7 +384,7 @@ int queue_store_mark(struct queue_store *store, int64_t id, const char *board, b
         return result;
     sqlite3_bind_int64(store->statements[QUEUE_MARK], 1, id);
     sqlite3_bind_text(store->statements[QUEUE_MARK], 2, board, -1, SQLITE_STATIC);
-    result = run(store, QUEUE_MARK, "mark as sent", error);
+    result = queue_sql_run(store, QUEUE_MARK, "mark as sent", error);
     if (result != KKT_OK) {
         queue_store_rollback(store);
         return result;
@@ -505,7 +415,7 @@ int queue_store_finish(struct queue_store *store, int64_t id, const kkt_result *
     sqlite3_bind_text(statement, 14, result->fn_number, -1, SQLITE_STATIC);
     sqlite3_bind_text(statement, 15, result->registration_number, -1, SQLITE_STATIC);
     sqlite3_bind_text(statement, 16, result->serial, -1, SQLITE_STATIC);
-    return run(store, QUEUE_FINISH, "store the result", error);
+    return queue_sql_run(store, QUEUE_FINISH, "store the result", error);
 }
 
 static int confirm(struct queue_store *store, enum queue_statement which, const char *fn_number,
@@ -513,8 +423,8 @@ static int confirm(struct queue_store *store, enum queue_statement which, const 
 {
     sqlite3_bind_text(store->statements[which], 1, fn_number, -1, SQLITE_STATIC);
     sqlite3_bind_int64(store->statements[which], 2, number);
-    int result = run(store, which, "mark as confirmed", error);
-    *changed = result == KKT_OK ? (unsigned)sqlite3_changes(store->database) : 0;
+    int result = queue_sql_run(store, which, "mark as confirmed", error);
+    *changed = (unsigned)sqlite3_changes(store->database);
     return result;
 }
 
@@ -537,7 +447,7 @@ int queue_store_unfinished(struct queue_store *store, uint64_t *count, kkt_error
     if (sqlite3_step(statement) == SQLITE_ROW)
         *count = (uint64_t)sqlite3_column_int64(statement, 0);
     else
-        result = store_fault(store, "count jobs", error);
+        result = queue_sql_fault(store, "count jobs", error);
     sqlite3_reset(statement);
     return result;
 }
@@ -555,34 +465,18 @@ int queue_store_list(struct queue_store *store, bool unfinished_only, bool newes
     sqlite3_stmt *statement = NULL;
     if (sqlite3_prepare_v2(store->database, texts[unfinished_only][newest_first], -1, &statement,
                            NULL) != SQLITE_OK)
-        return store_fault(store, "list", error);
+        return queue_sql_fault(store, "list", error);
     int stepped;
     bool more = true;
     while (more && (stepped = sqlite3_step(statement)) == SQLITE_ROW) {
         kkt_entry entry;
-        read_entry(statement, &entry);
+        if (!read_entry(statement, &entry)) {
+            sqlite3_finalize(statement);
+            return damaged(&entry, error);
+        }
         more = visit(user, &entry) != 0;
     }
-    int result = !more || stepped == SQLITE_DONE ? KKT_OK : store_fault(store, "list", error);
+    int result = !more || stepped == SQLITE_DONE ? KKT_OK : queue_sql_fault(store, "list", error);
     sqlite3_finalize(statement);
-    return result;
-}
-
-int queue_store_bind(struct queue_store *store, const char *board, kkt_error *error)
-{
-    /* Only the holder of the worker lock binds, but another process may have held it before. */
-    int result = meta_get(store, "board", store->board, sizeof store->board, error);
-    if (result != KKT_OK || strcmp(store->board, board) == 0)
-        return result;
-    result = queue_store_begin(store, QUEUE_DURABLE, error);
-    if (result != KKT_OK)
-        return result;
-    result = meta_set(store, "board", board, error);
-    if (result == KKT_OK)
-        result = queue_store_commit(store, false, error);
-    else
-        queue_store_rollback(store);
-    if (result == KKT_OK)
-        snprintf(store->board, sizeof store->board, "%s", board);
     return result;
 }

@@ -2,13 +2,15 @@
  *
  * Always true:
  * 1. What queue_store_commit(DURABLE) returned KKT_OK for survives a power cut; after any failure
- * the transaction is rolled back.
- * 2. A row's content (key, job, body) never changes; its outcome is written once per arming.
+ *    the transaction is rolled back.
+ * 2. A row's content (key, job, body) never changes; its outcome is written once per arming. A row
+ *    that says something else than was written (queue_sql.h, the seal) is told as damaged, and is
+ *    neither sent nor believed.
  * 3. A row with an empty sent_to was not sent to any board. Marks are written without waiting for
- * the disk: a killed process does not lose them, only a machine that went down does. Then the start
- * of the machine has another boot id, and opening the file marks every unfinished row as sent to
- * the bound board, before anybody can act on it. The binding itself is durable before the first
- *    byte goes to a board.
+ *    the disk: a killed process does not lose them, only a machine that went down does, or a copy
+ *    that takes the file's place. Then the boot id or the file's number is another, and opening the
+ *    file marks every unfinished row as sent to the bound board, before anybody can act on it. The
+ *    binding itself is durable before the first byte goes to a board.
  */
 #ifndef HOSTDRV_QUEUE_STORE_H
 #define HOSTDRV_QUEUE_STORE_H
@@ -21,7 +23,7 @@
 #include "proto/link_message.h"
 
 #define QUEUE_APPLICATION_ID 0x4B4B5451 /* "KKTQ" */
-#define QUEUE_FORMAT_VERSION 1
+#define QUEUE_FORMAT_VERSION 2
 #define QUEUE_BODY_MAX       (LINK_MESSAGE_MAX - LINK_JOB_HEADER_SIZE)
 
 enum queue_statement {
@@ -102,6 +104,8 @@ int queue_store_confirm_below(struct queue_store *store, const char *fn_number, 
 int queue_store_unfinished(struct queue_store *store, uint64_t *count, kkt_error *error);
 int queue_store_list(struct queue_store *store, bool unfinished_only, bool newest_first,
                      kkt_visit visit, void *user, kkt_error *error);
+/* QUEUE_STORE: what the file says of a job cannot be. */
+int queue_store_damaged(int64_t id, const char *what, kkt_error *error);
 /* Binds the file to this board, durably, unless it already is. */
 int queue_store_bind(struct queue_store *store, const char *board, kkt_error *error);
 

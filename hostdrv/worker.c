@@ -26,6 +26,9 @@ void worker_init(struct worker *worker, struct queue_store *store, struct link_c
 int worker_connected(struct worker *worker, const kkt_identity *identity, bool faithful,
                      kkt_error *error)
 {
+    /* What was confirmed is told by number only, and the numbers of another module are others. */
+    if (strcmp(worker->identity.fn_number, identity->fn_number) != 0)
+        worker->confirmed_count = 0;
     worker->faithful = faithful;
     worker->settled = false;
     worker->identity = *identity;
@@ -96,11 +99,11 @@ int worker_settle(struct worker *worker, kkt_error *error)
     return result;
 }
 
-static enum worker_status failed(struct worker *worker, kkt_error *error)
+/* The first error is the one to report. */
+static enum worker_status failed(struct worker *worker)
 {
-    kkt_error ignored;
-    /* The first error is the one to report. */
-    worker_settle(worker, error != NULL && error->code != KKT_OK ? &ignored : error);
+    kkt_error later;
+    worker_settle(worker, &later);
     return WORKER_FAILED;
 }
 
@@ -156,6 +159,9 @@ static enum worker_status send_job(struct worker *worker, uint64_t now_ms)
     worker->prints = wants_paper(worker, &worker->job);
     link_client_request(worker->client, (uint8_t)worker->job.entry.result.job, worker->message,
                         size, worker->answer_timeout_ms, now_ms);
+    if (worker->ask_once)
+        link_client_ask_once(worker->client);
+    worker->ask_once = false;
     worker->state = WORKER_ASKING;
     return WORKER_SENDING;
 }
@@ -202,13 +208,14 @@ static enum worker_status choose(struct worker *worker, uint64_t now_ms, kkt_err
 {
     if (worker->identify_first)
         return WORKER_IDENTIFY;
+    int64_t unmarked = 0; /* ids begin at 1 */
     for (;;) {
         int result = queue_store_next(worker->store, worker->cursor, &worker->job,
                                       worker->message + LINK_JOB_HEADER_SIZE, error);
         if (result == ERROR_NOT_FOUND)
             return worker_settle(worker, error) == KKT_OK ? WORKER_EMPTY : WORKER_FAILED;
         if (result != KKT_OK)
-            return failed(worker, error);
+            return failed(worker);
         const struct queue_row *job = &worker->job;
         if (is_foreign(worker, job)) {
             snprintf(worker->foreign_board, sizeof worker->foreign_board, "%s", job->sent_to);
@@ -218,18 +225,23 @@ static enum worker_status choose(struct worker *worker, uint64_t now_ms, kkt_err
             fault_set(error, ERROR_OTHER_DEVICE,
                       "the job was sent to board %s, and only that one can tell its outcome",
                       job->sent_to);
-            return failed(worker, error);
+            return failed(worker);
         }
         bool marked;
         result =
             queue_store_mark(worker->store, job->entry.id, worker->identity.serial, &marked, error);
         if (result != KKT_OK)
-            return failed(worker, error);
+            return failed(worker);
         if (marked) {
             queue_store_step(worker->store, QUEUE_STEP_MARKED);
             return send_job(worker, now_ms);
         }
-        worker->cursor = job->entry.id; /* it was taken back a moment ago */
+        /* It was taken back a moment ago, or damaged: the next look tells. */
+        if (job->entry.id == unmarked) {
+            queue_store_damaged(unmarked, "cannot be marked as sent", error);
+            return failed(worker);
+        }
+        unmarked = job->entry.id;
     }
 }
 
@@ -291,9 +303,17 @@ static enum worker_status take_answer(struct worker *worker, uint64_t now_ms, kk
         forget_ahead(worker);
         worker->state = WORKER_CHOOSING;
         fault_refusal(error, &answer->refusal);
-        return failed(worker, error);
+        return failed(worker);
     }
     worker->settled = false;
+    /* The board may hold the same request once more, and may do now what it refused then. So the
+     * refusal is believed only from an asking that went out once: its answer is the last. */
+    if (answer->repeated) {
+        forget_ahead(worker);
+        worker->ask_once = true;
+        worker->state = WORKER_CHOOSING;
+        return choose(worker, now_ms, error);
+    }
     result_from_refusal(job->key.bytes, job->job, &answer->refusal, &worker->identity, &result);
     return finish_job(worker, &result, now_ms, error);
 }

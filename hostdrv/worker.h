@@ -35,7 +35,8 @@
  *    receipt BUSY (paper is behind) or OUTCOME_UNKNOWN, the receipt sent ahead may be begun before
  *    it, though it was submitted later. Each still becomes exactly one document.
  * 4. A row is finished only by an answer that carries its key; rows are finished in the order of
- *    their ids.
+ *    their ids. A refusal must also be the answer to an asking that went out once: another copy of
+ *    the request might still be done.
  */
 #ifndef HOSTDRV_WORKER_H
 #define HOSTDRV_WORKER_H
@@ -82,6 +83,7 @@ struct worker {
     bool alone;    /* nothing is sent behind the job under way */
     bool settled;  /* the last answer shows that the board holds nothing older */
     bool faithful; /* the transport is */
+    bool ask_once; /* the next job is not repeated into silence */
     bool prints;   /* the newest job sent */
     uint8_t message[LINK_MESSAGE_MAX];
     struct worker_pending pending[WORKER_GROUP_MAX];

@@ -17,11 +17,13 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define PATH_SIZE     2048
-#define RECORD_SIZE   16384 /* a QR code of 7089 bytes as digits */
-#define GATHERED_SIZE 32768 /* a slip of a usual length and its QR code */
-#define CURRENT       "current.paper"
-#define BLANKS_MAX    64u
+#define PATH_SIZE      2048
+#define RECORD_SIZE    16384 /* a QR code of 7089 bytes as digits */
+#define GATHERED_SIZE  32768 /* a slip of a usual length and its QR code */
+#define CURRENT        "current.paper"
+#define BLANKS_MAX     64u
+#define INDEX          "index.jsonl"
+#define INDEX_LINE_MAX 4096u
 
 struct paper {
     char directory[PATH_SIZE - 32]; /* "" without files */
@@ -117,25 +119,30 @@ static void draw_one(struct paper *paper, uint32_t number)
     slip_free(&slip);
 }
 
-/* Number of the last line of index.jsonl, 0 when it is empty. */
+/* Number of the last line of index.jsonl, 0 when it is empty. An append that a full disk or a cut
+ * ended half way left a line without an end: it is taken off, so that its slip is listed again and
+ * the next line begins where a line begins. */
 static uint32_t last_in_index(const struct paper *paper)
 {
-    char path[PATH_SIZE], tail[4097];
-    snprintf(path, sizeof path, "%s/index.jsonl", paper->directory);
-    FILE *file = fopen(path, "rb");
-    if (file == NULL)
-        return 0;
+    char tail[2 * INDEX_LINE_MAX + 1];
+    struct stat status;
     uint32_t number = 0;
-    if (fseek(file, 0, SEEK_END) == 0) {
-        long size = ftell(file);
-        fseek(file, size > 4096 ? size - 4096 : 0, SEEK_SET);
-        size_t got = fread(tail, 1, sizeof tail - 1, file);
-        tail[got] = 0;
-        for (const char *at = strstr(tail, "{\"number\":"); at != NULL;
-             at = strstr(at + 1, "{\"number\":"))
-            number = (uint32_t)strtoul(at + strlen("{\"number\":"), NULL, 10);
-    }
-    fclose(file);
+    int file = openat(paper->directory_fd, INDEX, O_RDWR | O_CLOEXEC);
+    if (file < 0)
+        return 0;
+    off_t size = fstat(file, &status) == 0 ? status.st_size : 0;
+    off_t from = size > (off_t)(sizeof tail - 1) ? size - (off_t)(sizeof tail - 1) : 0;
+    ssize_t got = pread(file, tail, sizeof tail - 1, from);
+    size_t whole = got > 0 ? (size_t)got : 0;
+    while (whole > 0 && tail[whole - 1] != '\n')
+        whole--;
+    tail[whole] = 0;
+    if (got > (ssize_t)whole && ftruncate(file, from + (off_t)whole) != 0)
+        fprintf(stderr, "print head: " INDEX ": %s\n", strerror(errno));
+    for (const char *at = strstr(tail, "{\"number\":"); at != NULL;
+         at = strstr(at + 1, "{\"number\":"))
+        number = (uint32_t)strtoul(at + strlen("{\"number\":"), NULL, 10);
+    close(file);
     return number;
 }
 
@@ -155,13 +162,21 @@ static bool write_whole(int file, const char *data, size_t size)
 
 static bool append_to_index(struct paper *paper, const struct slip *slip, uint32_t number)
 {
-    char line[4096];
+    char line[INDEX_LINE_MAX];
     size_t length = slip_index_line(slip, number, line, sizeof line);
+    struct stat before;
     if (paper->index_fd < 0)
-        paper->index_fd = openat(paper->directory_fd, "index.jsonl",
-                                 O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
-    /* One write: the line is there whole or not at all. */
-    return paper->index_fd >= 0 && write(paper->index_fd, line, length) == (ssize_t)length;
+        paper->index_fd =
+            openat(paper->directory_fd, INDEX, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
+    if (paper->index_fd < 0 || fstat(paper->index_fd, &before) != 0)
+        return false;
+    /* One write; what a full disk took of it goes again, here or at the next open. */
+    ssize_t written = write(paper->index_fd, line, length);
+    if (written == (ssize_t)length)
+        return true;
+    if (written > 0 && ftruncate(paper->index_fd, before.st_size) == 0)
+        errno = ENOSPC;
+    return false;
 }
 
 /* Text and index line of a cut slip; does nothing that is already done. What cannot be written now

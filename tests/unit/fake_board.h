@@ -10,6 +10,7 @@
 #define TESTS_UNIT_FAKE_BOARD_H
 
 #include <arpa/inet.h>
+#include <netinet/tcp.h>
 #include <poll.h>
 #include <pthread.h>
 #include <stdbool.h>
@@ -320,6 +321,8 @@ static inline void *fake_board_main(void *argument)
         board->peer = accept4(board->listener, NULL, NULL, SOCK_CLOEXEC);
         if (board->peer < 0)
             continue;
+        int on = 1; /* two small answers in a row must not wait for each other */
+        setsockopt(board->peer, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
         fake_board_serve(board);
         close(board->peer);
     }

@@ -146,6 +146,73 @@ static void test_listener_of_long_pieces(void **state)
     print_head_close(head);
 }
 
+struct heap_of_paper {
+    size_t size;
+    char text[65536];
+};
+
+static void heap_up(void *context, const char *text, size_t size, bool complete)
+{
+    struct heap_of_paper *heap = context;
+    assert_true(size + 1 <= sizeof heap->text - heap->size);
+    memcpy(heap->text + heap->size, text, size);
+    heap->size += size;
+    heap->text[heap->size++] = complete ? '+' : '-';
+}
+
+/* Text, commands and noise; no real-time command, for when those come is what they are about. */
+static void make_stream(uint32_t seed, uint8_t *bytes, size_t size)
+{
+    static const uint8_t often[] = {0x0A, 0x1B, 0x1D, '!', 'a', 'E', 'i', 0x30, 'k', '\t', 0};
+    for (size_t i = 0; i < size; i++) {
+        seed = seed * 1664525u + 1013904223u;
+        bytes[i] = (uint8_t)(seed >> 24);
+        if ((seed >> 16) % 8 == 0)
+            bytes[i] = often[(seed >> 11) % sizeof often];
+        if (bytes[i] == 0x10)
+            bytes[i] = ' ';
+    }
+}
+
+/* What comes out does not depend on how the bytes came in, also when the roll ends in the middle. */
+static void test_pieces_of_a_stream(void **state)
+{
+    (void)state;
+    static struct heap_of_paper whole, split;
+    static uint8_t bytes[6000];
+    for (uint32_t seed = 0; seed < 200; seed++) {
+        const size_t steps[] = {sizeof bytes, 1 + seed};
+        struct heap_of_paper *heaps[] = {&whole, &split};
+        make_stream(seed, bytes, sizeof bytes);
+        for (unsigned i = 0; i < 2; i++) {
+            struct print_head_options options = {
+                .columns = 32, .on_slip = heap_up, .context = heaps[i]};
+            heaps[i]->size = 0;
+            struct print_head *head = print_head_open(&options);
+            assert_non_null(head);
+            if (seed % 2 == 1)
+                print_head_set_paper_out_after(head, 1 + seed / 4);
+            for (size_t at = 0; at < sizeof bytes;) {
+                size_t step = steps[i] < sizeof bytes - at ? steps[i] : sizeof bytes - at;
+                size_t taken = feed(head, bytes + at, step);
+                at += taken;
+                if (taken == step)
+                    continue;
+                print_head_set_paper(head, PRINT_HEAD_PAPER_OUT);
+                print_head_set_paper(head, PRINT_HEAD_PAPER_IN);
+                print_head_step(head, now);
+                now += PRINT_HEAD_RECOVERY_MS;
+            }
+            feed_text(head, "\n\x1bi");
+            print_head_set_paper(head, PRINT_HEAD_PAPER_OUT);
+            print_head_set_paper(head, PRINT_HEAD_PAPER_IN);
+            print_head_close(head);
+        }
+        assert_int_equal(whole.size, split.size);
+        assert_memory_equal(whole.text, split.text, whole.size);
+    }
+}
+
 #define TEST(function) cmocka_unit_test_setup_teardown(function, make_directory, remove_directory)
 
 int main(void)
@@ -153,6 +220,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(test_listener),
         TEST(test_listener_of_long_pieces),
+        TEST(test_pieces_of_a_stream),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

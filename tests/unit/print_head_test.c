@@ -422,6 +422,25 @@ static void test_a_cut_is_finished_at_the_next_open(void **state)
     assert_false(exists("000001.paper") || exists("000002.paper") || exists("current.paper"));
 }
 
+/* Found by tests/e2e/kills.py: an append to the index that ended half way (a full disk, a cut) left
+ * a line without an end. The slip counted as listed, and the next line was written onto it. */
+static void test_a_torn_index_line_is_written_again(void **state)
+{
+    (void)state;
+    char text[4096];
+    put_file("index.jsonl", "{\"number\":1,\"complete\":true}\n{\"number\":2,\"lin");
+    put_file("000002.paper", "P 1 32\nT 00 second\nC\n");
+    struct print_head *head = open_head(32, 0, false);
+    feed_text(head, "third\n\x1bi");
+    print_head_wait_pictures(head);
+    print_head_close(head);
+    read_file("index.jsonl", text, sizeof text);
+    const char *first = "{\"number\":1,\"complete\":true}\n{\"number\":2,\"lines\":1,";
+    assert_memory_equal(text, first, strlen(first));
+    assert_non_null(strstr(text, "\"qr\":\"\"}\n{\"number\":3,\"lines\":1,\"complete\":true"));
+    assert_int_equal(text[strlen(text) - 1], '\n');
+}
+
 static void test_refuses_a_bad_directory(void **state)
 {
     (void)state;
@@ -457,6 +476,7 @@ int main(void)
         TEST(test_qr_code_in_the_picture),
         TEST(test_paper_survives_a_kill),
         TEST(test_a_cut_is_finished_at_the_next_open),
+        TEST(test_a_torn_index_line_is_written_again),
         TEST(test_refuses_a_bad_directory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -247,7 +247,7 @@ static void strange_files_are_refused(void **state)
     assert_int_equal(kkt_queue_open(world->path, &queue, &error), ERROR_QUEUE_STORE);
     remove_queue(world);
     kkt_queue_close(open_queue(world));
-    sqlite_do(world, "PRAGMA user_version = 2");
+    sqlite_do(world, "PRAGMA user_version = 3");
     assert_int_equal(kkt_queue_open(world->path, &queue, &error), ERROR_VERSION_UNSUPPORTED);
     remove_queue(world);
     assert_int_equal(kkt_queue_open("/nonexistent/folder/jobs", &queue, &error), ERROR_QUEUE_STORE);

@@ -425,7 +425,7 @@ static void after_a_restart_of_the_machine_marks_are_assumed(void **state)
     assert_int_equal(submit(queue, 2, &error), KKT_OK);
     kkt_close(device);
     kkt_queue_close(queue);
-    sqlite_do(world, "UPDATE meta SET value = 'another start' WHERE name = 'boot'");
+    sqlite_do(world, "UPDATE meta SET value = 'another start' WHERE name = 'origin'");
     queue = open_queue(world);
     assert_int_equal(kkt_cancel(queue, &key, &error), ERROR_IN_PROGRESS);
     assert_int_equal(submit(queue, 3, &error), KKT_OK);

@@ -115,6 +115,17 @@ static inline int submit_receipt(kkt_queue *queue, unsigned number, kkt_error *e
                       receipt_of(number, false, body, sizeof body), error);
 }
 
+/* What the fake board keeps of a job's content. */
+static inline void digest_of(uint8_t code, const uint8_t *body, size_t size,
+                             uint8_t digest[SHA256_SIZE])
+{
+    struct sha256 sha;
+    sha256_init(&sha);
+    sha256_update(&sha, &code, 1);
+    sha256_update(&sha, body, size);
+    sha256_final(&sha, digest);
+}
+
 static inline kkt_queue *open_queue(const struct world *world)
 {
     kkt_queue *queue;

@@ -312,6 +312,7 @@ bool host_do(struct oracle *oracle, uint32_t index, unsigned timeout_ms)
     kkt_result result;
     kkt_error error;
     key_of(&oracle->jobs[index], &key);
+    oracle_asked_again(oracle, index);
     int code = host_submit(oracle, index, &error);
     if (code == KKT_OK)
         code = kkt_wait(host.queue, host.device, &key, timeout_ms, &result, &error);

@@ -23,8 +23,9 @@
 
 /* The short ones first: what breaks is found soon. */
 static const struct campaign *const campaigns[] = {
-    &campaign_link,   &campaign_answer_lost, &campaign_flash_faults, &campaign_manners,
-    &campaign_chains, &campaign_host,        &campaign_double_cuts,  &campaign_cuts};
+    &campaign_link,        &campaign_answer_lost, &campaign_flash_faults,
+    &campaign_manners,     &campaign_chains,      &campaign_host,
+    &campaign_double_cuts, &campaign_cuts,        &campaign_swarm};
 #define CAMPAIGNS (sizeof campaigns / sizeof campaigns[0])
 #define PARTS_MAX 64u
 
@@ -40,6 +41,10 @@ static const struct figure_info figure_table[FIGURES] = {
     [FIGURE_CUT_CHAINS] = {"cut_chains", '>', 20000},
     [FIGURE_LINK_FAULTS] = {"link_faults", '>', 100000},
     [FIGURE_HOST_CRASH_POINTS] = {"host_crash_points", '>', 10000},
+    [FIGURE_SWARM_SEEDS] = {"swarm_seeds", '>', 10000},
+    [FIGURE_RECEIPTS_CHECKED] = {"receipts_checked", '>', 1000000},
+    [FIGURE_RECEIPTS_LOST] = {"receipts_lost", '<', 0},
+    [FIGURE_RECEIPTS_DOUBLED] = {"receipts_doubled", '<', 0},
     [FIGURE_ANSWER_LOST] = {"committed_answer_lost", '>', 200},
     [FIGURE_OPERATOR_FAULTS] = {"operator_faults", '>', 5000},
     [FIGURE_FLASH_FAULTS] = {"flash_faults", '>', 500},

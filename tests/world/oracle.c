@@ -85,6 +85,18 @@ void oracle_job_again(const struct oracle *oracle, uint32_t index, struct job *j
     job_make(job, asked->code, asked->flavour, asked->seed, asked->time);
 }
 
+void oracle_asked_again(struct oracle *oracle, uint32_t index)
+{
+    struct oracle_job *job = &oracle->jobs[index];
+    if (job->state != ORACLE_REFUSED)
+        return;
+    job->state = ORACLE_ASKED;
+    oracle->unresolved++;
+    oracle->accounts.refused--;
+    if (index < oracle->resolved)
+        oracle->resolved = index;
+}
+
 /* ---- Answers ---- */
 
 static void claim(struct oracle *oracle, uint32_t index, uint32_t document)
@@ -156,8 +168,6 @@ void oracle_answered(struct oracle *oracle, uint32_t index, uint16_t code,
     }
     job->state = ORACLE_REFUSED;
     job->refusal = code;
-    /* A stuck drawer had its pulse. */
-    oracle->drawer_jobs += code == ERROR_DRAWER_STUCK;
 }
 
 void oracle_left_without_answer(struct oracle *oracle, uint32_t index)
@@ -358,19 +368,18 @@ static void check_journal(const struct oracle *oracle, struct sim *sim)
     }
 }
 
-/* Nobody takes a document for confirmed that the operator did not confirm. */
-static void check_confirmations(const struct sim *sim)
+static void check_operator(const struct sim *sim)
 {
-    uint32_t confirmed = operator_confirmed(sim->op, fnm_serial(sim->fn.fnm));
-    uint32_t taken = fnm_document_count(sim->fn.fnm) - fnm_unconfirmed_count(sim->fn.fnm);
     CHECK(operator_broken(sim->op) == NULL, "I7: %s", operator_broken(sim->op));
-    CHECK(taken <= confirmed,
-          "I7: the FN has %" PRIu32 " documents confirmed, the operator confirmed %" PRIu32, taken,
-          confirmed);
-    CHECK(sim->confirmed_told <= confirmed,
+    uint32_t confirmed = fnm_document_count(sim->fn.fnm) - fnm_unconfirmed_count(sim->fn.fnm);
+    uint32_t said = operator_confirmed(sim->op, fnm_serial(sim->fn.fnm));
+    CHECK(confirmed <= said,
+          "I7: the FN counts %" PRIu32 " documents as confirmed, the operator confirmed %" PRIu32,
+          confirmed, said);
+    CHECK(sim->confirmed_told <= said,
           "I7: the host was told that document %" PRIu32
           " is confirmed, the operator confirmed %" PRIu32,
-          sim->confirmed_told, confirmed);
+          sim->confirmed_told, said);
 }
 
 void oracle_check(struct oracle *oracle, struct sim *sim)
@@ -381,7 +390,7 @@ void oracle_check(struct oracle *oracle, struct sim *sim)
           "I17: %" PRIu32 " pulses of the drawer for %" PRIu32 " jobs that open it", sim->pulses,
           oracle->drawer_jobs);
     if (sim->op != NULL)
-        check_confirmations(sim);
+        check_operator(sim);
     if (oracle->unresolved == 0 && sim_is_idle(sim) && !oracle->fn_swapped)
         check_totals(oracle, sim);
 }

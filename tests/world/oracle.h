@@ -72,6 +72,8 @@ uint32_t oracle_ask(struct oracle *oracle, const struct job *job, enum job_flavo
                     unix_s time);
 /* The same job again, byte for byte. */
 void oracle_job_again(const struct oracle *oracle, uint32_t index, struct job *job);
+/* It is on its way again: a refused one may happen this time. */
+void oracle_asked_again(struct oracle *oracle, uint32_t index);
 /* The host was told. code ERROR_NONE: result. Codes that leave the outcome open are noted as such.
  */
 void oracle_answered(struct oracle *oracle, uint32_t index, uint16_t code,

@@ -329,9 +329,10 @@ static void drawer_pulse(void *context, uint16_t duration_ms)
 {
     struct sim *sim = context;
     (void)duration_ms;
+    if (sim->drawer_stuck)
+        return; /* nobody sees it */
     sim->pulses++;
-    if (!sim->drawer_stuck)
-        sim->drawer_shuts = sim->now + DRAWER_OPEN_MS;
+    sim->drawer_shuts = sim->now + DRAWER_OPEN_MS;
 }
 
 static bool drawer_is_open(void *context)
@@ -568,7 +569,7 @@ bool sim_is_idle(const struct sim *sim)
 }
 
 /* When something can happen next, if nobody touches the world before. */
-static mono_ms next_moment(const struct sim *sim, uint32_t sleep_ms, uint64_t operator_due)
+static mono_ms next_moment(const struct sim *sim, uint32_t sleep_ms)
 {
     mono_ms next = sim->now + sleep_ms;
     if (sim_is_idle(sim)) {
@@ -581,8 +582,8 @@ static mono_ms next_moment(const struct sim *sim, uint32_t sleep_ms, uint64_t op
     uint64_t fn_due = fnm_output_due_ms(sim->fn.fnm, sim->now);
     if (fn_due != UINT64_MAX && sim->now + fn_due < next)
         next = sim->now + fn_due;
-    if (operator_due < next)
-        next = operator_due;
+    if (sim->op != NULL && operator_due(sim->op) < next)
+        next = operator_due(sim->op);
     mono_ms plug = sim->unplugged_since + sim->plug_after;
     if (!sim->plugged && sim->plug_after > 0 && plug < next)
         next = plug;
@@ -613,9 +614,8 @@ void sim_turn(struct sim *sim, mono_ms until)
         wait_in_the_dark(sim, until);
         return;
     }
-    uint64_t operator_due = UINT64_MAX;
     if (sim->op != NULL)
-        operator_due = operator_step(sim->op, sim->now);
+        (void)operator_step(sim->op, sim->now);
     step_board(sim);
     if (!sim->powered)
         return;
@@ -628,7 +628,7 @@ void sim_turn(struct sim *sim, mono_ms until)
         return;
     }
     sim->turns = 0;
-    mono_ms next = next_moment(sim, sleep_ms, operator_due);
+    mono_ms next = next_moment(sim, sleep_ms);
     sim->now = next < until ? next : until > sim->now ? until : sim->now + 1;
 }
 
