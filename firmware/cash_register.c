@@ -124,7 +124,8 @@ static void answer_unreadable(struct cash_register *reg, uint16_t error)
 {
     struct refusal why = {.code = error};
     reg->job.attached = false;
-    register_answer_refusal(reg, reg->job.code, link_server_exchange(reg->link), &why, NULL, true);
+    register_answer_refusal(reg, reg->job.code, link_server_exchange(reg->link), &why,
+                            CANARY(DEAD_JOURNAL_PROVES) ? reg->job.key : NULL, true);
 }
 
 /* The same key again: the same answer, or a conflict. False: the key is new. */

@@ -79,7 +79,8 @@ struct register_job {
     uint8_t flags; /* enum link_result_flags */
     uint8_t attempts;
     bool refused; /* the FN refused to form it; why is known, the archive must agree */
-    bool key_asked; /* the journal was asked about the key: a refusal proves that nothing happened */
+    bool
+        key_asked; /* the journal was asked about the key: a refusal proves that nothing happened */
     uint32_t copy_of;
     mono_ms started;
 };
@@ -109,6 +110,7 @@ struct cash_register {
     mono_ms started_at;  /* first turn */
     uint16_t boot_error; /* flash is unusable: only identity and status are answered */
     uint16_t foreign;    /* ERROR_FN_FOREIGN when the FN does not fit the journal */
+    bool paper_stopped;  /* the journal could not say that a slip begins */
     enum register_phase phase;
     mono_ms retry_at;
     uint32_t boot_failures; /* in a row */

@@ -21,6 +21,7 @@ static bool append_record(struct cash_register *reg, uint8_t type, const uint8_t
         error = journal_sync(reg->journal);
     if (error == ERROR_NONE) {
         register_state_apply(&reg->state, &record, payload);
+        reg->paper_stopped = false;
         return true;
     }
     (void)register_refuse(reg, error, 0, 0);
@@ -174,7 +175,9 @@ void register_job_done(struct cash_register *reg, struct link_result *result)
     if (answered)
         register_answer_result(reg, result->job, link_server_exchange(reg->link), result, true);
     if (!write_done(reg, result, mine)) {
-        if (mine && !answered)
+        if (answered)
+            reg->job.attached = false;
+        else if (mine)
             register_job_unknown(reg);
         return;
     }

@@ -370,18 +370,19 @@ static bool load_next(struct cash_register *reg)
 }
 
 /* A slip may begin only when the journal says so: what nobody remembers would come out again
- * without a mark. The printer waits while its event is not taken, and flash that takes no record is
- * not used any more. */
+ * without a mark. The printer waits while its event is not taken. Flash that took no record is not
+ * worn by trying: the next record of a job that it takes lets the slip begin. */
 static bool may_begin(struct cash_register *reg, uint32_t id)
 {
     if (CANARY(PRINT_BEFORE_DURABLE))
         return true;
+    if (reg->paper_stopped)
+        return false;
     uint16_t error = record_paper(reg, JOURNAL_PRINTING, id);
-    if (error == ERROR_NONE)
-        return true;
-    reg->boot_error = error;
-    register_trace(reg, TRACE_ERROR, "journal: cannot say that a slip begins, stopped: ", error);
-    return false;
+    reg->paper_stopped = error != ERROR_NONE;
+    if (reg->paper_stopped)
+        register_trace(reg, TRACE_ERROR, "journal: cannot say that a slip begins, error ", error);
+    return !reg->paper_stopped;
 }
 
 static void printer_event(struct cash_register *reg, const struct printer_event *event)
@@ -406,7 +407,7 @@ bool register_slips_step(struct cash_register *reg)
         return false;
     const struct printer_event *next = &reg->printer->event;
     if (next->kind == PRINTER_EVENT_STARTED && !may_begin(reg, next->slip))
-        return true;
+        return false;
     struct printer_event event = printer_take_event(reg->printer);
     if (event.kind != PRINTER_EVENT_NONE) {
         printer_event(reg, &event);
