@@ -61,9 +61,11 @@ bench: deps ## Counted figures with their limits
 coverage: deps ## Branch coverage by the unit tests, with limits
 	@tests/coverage
 
+KILLS ?= 1000
+SEED  ?= 1
 kills: deps ## KILLS (1000) SIGKILLs at every system call of a sale and at random, SEED (1); five places compared
 	@$(MAKE) --no-print-directory -s -j2 programs $(BUILD)/tests/e2e/kill_at.so
-	@python3 tests/e2e/kills.py --build $(BUILD) --kills $(or $(KILLS),1000) --seed $(or $(SEED),1)
+	@python3 tests/e2e/kills.py --build $(BUILD) --kills $(KILLS) --seed $(SEED)
 
 lint: deps ## clang-format, clang-tidy, cppcheck, dependency directions, size ratchet
 	@tests/lint

@@ -125,13 +125,16 @@ struct cash_register {
     size_t added_size;
     uint8_t chunk[FN_DATA_MAX];
     size_t feed_offset;    /* over body, then added */
+    unix_s document_time;  /* as the FN was told last */
     bool settings_changed; /* the owner must pass them on to printer and operator client */
     /* Read-back. */
     enum read_purpose read_purpose;
     uint32_t read_document;
-    uint16_t read_form;
+    uint16_t read_form, read_length; /* as 45h announced them */
     size_t read_size, read_mark;
     uint16_t read_exchange;
+    uint8_t read_gone;      /* so often in a row the text of the next slip was said to be gone */
+    uint16_t read_failures; /* ... could not be read, for whatever reason */
 };
 
 void cash_register_init(struct cash_register *reg);

@@ -182,6 +182,17 @@ static void on_version(struct cash_register *reg)
     reg->facts.execution = reg->fn->data[16];
 }
 
+/* A recovered receipt takes its numbers from here, so a registered FN must tell them. False: it did
+ * not. */
+static bool on_shift(struct cash_register *reg)
+{
+    const struct fn_client *fn = reg->fn;
+    bool told = fn_ok(fn) && fn->size >= 5;
+    reg->facts.shift = told ? get_u16le(fn->data + 1) : 0;
+    reg->facts.receipt = told ? get_u16le(fn->data + 3) : 0;
+    return told || reg->facts.status.phase != FN_PHASE_FISCAL;
+}
+
 /* A drawer has no archive to ask: a pulse that may have been given is not given again. */
 static void settle_drawer(struct cash_register *reg)
 {
@@ -221,9 +232,10 @@ static void on_answer(struct cash_register *reg)
         ask(reg, FN_SHIFT_STATUS, REGISTER_BOOT_SHIFT);
         break;
     case REGISTER_BOOT_SHIFT:
-        reg->facts.shift = fn_ok(fn) && fn->size >= 5 ? get_u16le(fn->data + 1) : 0;
-        reg->facts.receipt = fn_ok(fn) && fn->size >= 5 ? get_u16le(fn->data + 3) : 0;
-        settle(reg);
+        if (on_shift(reg))
+            settle(reg);
+        else
+            silent(reg);
         break;
     default:
         assert(reg->phase == REGISTER_BOOT_FIND);

@@ -137,8 +137,10 @@ bool register_fn_fits(struct cash_register *reg)
 
 /* ---- Commands -------------------------------------------------------------------------------- */
 
-static size_t put_now(const struct cash_register *reg, uint8_t *data)
+/* The time of the document: not that of its answer, which may be minutes later. */
+static size_t put_now(struct cash_register *reg, uint8_t *data)
 {
+    reg->document_time = reg->now.calendar;
     bool good = date_time_from_unix(reg->now.calendar, data);
     if (!good)
         memset(data, 0, DATE_TIME_SIZE); /* the FN refuses it as a bad date */

@@ -44,7 +44,7 @@ bool register_slips_step(struct cash_register *reg);
 /* Shift totals and cash as TLV, for paper and for the host. */
 void register_put_totals(const struct cash_register *reg, struct byte_writer *writer);
 void register_slips_loaded(struct cash_register *reg);
-void register_slips_unreadable(struct cash_register *reg);
+void register_slips_unreadable(struct cash_register *reg, bool gone);
 
 /* register_queries.c: answers that change nothing. */
 void register_query(struct cash_register *reg, const struct link_request *request, bool main);

@@ -19,6 +19,8 @@ _Static_assert(LIMIT_SPOOL_BYTES >= RECEIPT_TLV_MAX + 2048, "the largest receipt
 
 #define DOCUMENT_PARTS      96u   /* a document, cut at the items that have text under them */
 #define SLIP_SETTINGS_BYTES 2048u /* at most that much comes from the settings */
+#define GONE_TIMES          5u    /* a text that is said so often in a row to be gone is gone */
+#define FAILURES_MAX        900u  /* in a row, of any kind, one a second */
 
 /* ---- Text that only paper needs ---- */
 
@@ -306,9 +308,36 @@ static struct owed_slip *slip_being_read(struct cash_register *reg)
     return slip;
 }
 
+/* A line that damages bytes can make the FN seem to say that it has no such document, and flash may
+ * fail to be read once; but a slip that nobody can read must not stop the others for ever. So a text
+ * is given up when its owner has said GONE_TIMES in a row that there is none, or after a quarter of
+ * an hour of other trouble. */
+static void read_failed(struct cash_register *reg, const struct owed_slip *slip, bool gone)
+{
+    reg->read_gone = (uint8_t)(gone ? reg->read_gone + 1u : 0);
+    reg->read_failures++;
+    if (reg->read_gone < GONE_TIMES && reg->read_failures < FAILURES_MAX) {
+        reg->retry_at = reg->now.mono + FN_RETRY_MS;
+    } else {
+        register_trace(reg, TRACE_ERROR, "paper: the text is gone, slip dropped: document ",
+                       slip->document);
+        reg->read_gone = 0;
+        reg->read_failures = 0;
+        forget_slip(reg, slip->id);
+    }
+    link_server_give_back(reg->link);
+}
+
+static void read_succeeded(struct cash_register *reg)
+{
+    reg->read_gone = 0;
+    reg->read_failures = 0;
+}
+
 /* The document is in link->message: queue it. */
 void register_slips_loaded(struct cash_register *reg)
 {
+    read_succeeded(reg);
     struct owed_slip *slip = slip_being_read(reg);
     const struct printer_part document = {reg->link->message, reg->read_size};
     struct printer_part text, parts[DOCUMENT_PARTS];
@@ -322,14 +351,9 @@ void register_slips_loaded(struct cash_register *reg)
     link_server_give_back(reg->link);
 }
 
-/* The FN no longer has the text: the slip cannot be printed, which must not stop the others. */
-void register_slips_unreadable(struct cash_register *reg)
+void register_slips_unreadable(struct cash_register *reg, bool gone)
 {
-    const struct owed_slip *slip = slip_being_read(reg);
-    register_trace(reg, TRACE_ERROR, "paper: text no longer in the FN, slip dropped: document ",
-                   slip->document);
-    forget_slip(reg, slip->id);
-    link_server_give_back(reg->link);
+    read_failed(reg, slip_being_read(reg), gone);
 }
 
 static bool load_from_journal(struct cash_register *reg, struct owed_slip *slip)
@@ -337,14 +361,16 @@ static bool load_from_journal(struct cash_register *reg, struct owed_slip *slip)
     if (!link_server_borrow(reg->link))
         return false;
     struct printer_part part;
-    if (slip->extra.size != 0 &&
-        read_text(reg, slip, reg->link->message, sizeof(reg->link->message), &part)) {
-        slip->queued = queue_slip(reg, slip, slip->form, &part, 1);
-    } else {
-        register_trace(reg, TRACE_ERROR,
-                       "paper: text no longer in the journal, slip dropped: ", slip->id);
-        forget_slip(reg, slip->id);
+    bool empty = slip->extra.size == 0; /* a slip without a word */
+    if (!empty && !read_text(reg, slip, reg->link->message, sizeof(reg->link->message), &part)) {
+        read_failed(reg, slip, true);
+        return true;
     }
+    read_succeeded(reg);
+    if (empty)
+        forget_slip(reg, slip->id);
+    else
+        slip->queued = queue_slip(reg, slip, slip->form, &part, 1);
     link_server_give_back(reg->link);
     return true;
 }

@@ -168,7 +168,7 @@ static void on_formed(struct cash_register *reg)
     bool faulty = reg->fn->answer == FN_FAULT || reg->fn->answer == FN_CRYPTO_FAULT;
     struct link_result result = register_blank_result(reg);
     if (fn_ok(reg->fn) && register_fn_result(reg, &result)) {
-        result.time -= result.time % 60; /* the FN keeps minutes */
+        result.time = reg->document_time - reg->document_time % 60; /* the FN keeps minutes */
         result.total_kop = reg->job.effect.total_kop;
         reg->facts.status.last_document = result.document;
         register_job_done(reg, &result);

@@ -13,7 +13,8 @@
  *
  * What it does not catch: calls made inside libc for stdio (fwrite, printf; fflush is counted
  * instead), calls made without libc, memory shared with other processes (SQLite's -shm), file
- * locks, and files opened without O_CREAT. Kills at random moments cover those.
+ * locks, files opened without O_CREAT, and removing or making a name that is not there or there
+ * already. Kills at random moments cover those.
  *
  * "Inside" is harsher than a kill: Linux lets a signal end a write only between two pages or
  * segments.
@@ -237,6 +238,16 @@ static bool is_socket(int fd)
     return is;
 }
 
+/* A name that is not there cannot be removed, one that is there cannot be made: those calls change
+ * nothing and would only dilute the counted ones. */
+static enum when enter_name(enum call call, int folder, const char *path)
+{
+    int error = errno;
+    bool changes = (faccessat(folder, path, F_OK, 0) == 0) == (call == CALL_UNLINK);
+    errno = error;
+    return changes ? enter(call, -1, path) : NOT_NOW;
+}
+
 /* ---- The calls ---- */
 
 /* The names of libc's own parameters are reserved.
@@ -265,6 +276,17 @@ static void *find(const char *name)
         REAL(result, name, __VA_ARGS__);                                                           \
         enum when when = enter(call, fd, path);                                                    \
         result value = real arguments;                                                             \
+        leave(when);                                                                               \
+        return value;                                                                              \
+    }
+
+/* One that makes or removes a name. */
+#define NAMED(name, call, folder, parameters, arguments, ...)                                      \
+    EXPORT int name parameters                                                                     \
+    {                                                                                              \
+        REAL(int, name, __VA_ARGS__);                                                              \
+        enum when when = enter_name(call, folder, path);                                           \
+        int value = real arguments;                                                                \
         leave(when);                                                                               \
         return value;                                                                              \
     }
@@ -328,11 +350,11 @@ PLAIN(int, link, CALL_LINK, -1, to, (const char *from, const char *to), (from, t
 PLAIN(int, linkat, CALL_LINK, -1, to,
       (int from_fd, const char *from, int to_fd, const char *to, int flags),
       (from_fd, from, to_fd, to, flags), int, const char *, int, const char *, int)
-PLAIN(int, unlink, CALL_UNLINK, -1, path, (const char *path), (path), const char *)
-PLAIN(int, remove, CALL_UNLINK, -1, path, (const char *path), (path), const char *)
-PLAIN(int, unlinkat, CALL_UNLINK, -1, path, (int fd, const char *path, int flags),
-      (fd, path, flags), int, const char *, int)
-PLAIN(int, mkdir, CALL_MKDIR, -1, path, (const char *path, mode_t mode), (path, mode), const char *,
+NAMED(unlink, CALL_UNLINK, AT_FDCWD, (const char *path), (path), const char *)
+NAMED(remove, CALL_UNLINK, AT_FDCWD, (const char *path), (path), const char *)
+NAMED(unlinkat, CALL_UNLINK, folder, (int folder, const char *path, int flags),
+      (folder, path, flags), int, const char *, int)
+NAMED(mkdir, CALL_MKDIR, AT_FDCWD, (const char *path, mode_t mode), (path, mode), const char *,
       mode_t)
 
 /* The one place where stdio can be met: what it writes, it writes inside libc. */

@@ -217,14 +217,25 @@ class Bench(shop.Shop):
         """A kill that many batches did not reach gets an easier place; without this a run might not end."""
         self.waited = self.waited + 1 if self.kill is not None and self.kill is self.waiting else 0
         self.waiting = self.kill
-        if self.waited >= PATIENCE_BATCHES and self.kill.how == "call":
-            self.waited, self.kill.calls, self.kill.count = 0, "any", self.kill.count // 2 + 1
+        shop.expect(self.waited < 10 * PATIENCE_BATCHES, f"this kill finds nobody: {self.kill}")
+        if self.waited == PATIENCE_BATCHES and self.kill.how == "call":
+            self.kill.calls, self.kill.count = "any", 1
             self.note(f"easier: {self.kill}")
             self.pages[self.kill.victim].arm(self.kill)
 
+    def await_kill(self):
+        """Until it has happened or the board has come to rest without it."""
+        while self.kill is not None and not self.rest():
+            self.look_after()
+
     def drop_kill(self):
         if self.kill is not None:
-            self.pages[self.kill.victim].disarm()
+            name = self.kill.victim
+            self.pages[name].disarm()
+            time.sleep(TURN_S)
+            if name in self.processes and self.processes[name].pid == self.pages[name].dead_pid:
+                self.processes[name].wait()  # it has just happened after all
+                self.look_after()
         self.kill = self.due = None
 
     def died(self, name, process):
@@ -279,9 +290,9 @@ class Bench(shop.Shop):
             time.sleep(TURN_S)
         if worker.returncode == -signal.SIGKILL:
             return self.died("driver", worker), ""
-        if self.kill is not None and self.kill.victim == "driver" and self.due is not None:
-            self.due = None
-            self.kill.delay_s /= 2  # it was too late; the next run of the worker gets it earlier
+        if self.kill is not None and self.kill.victim == "driver" and self.kill.how == "time":
+            self.due = self.shot = None  # it came too late, perhaps while the worker was ending
+            self.kill.delay_s /= 2
         with open(out, encoding="utf-8") as file:
             return worker.returncode, file.read()
 
@@ -339,13 +350,13 @@ class Bench(shop.Shop):
 
     # ---- every call of a sale ----
 
-    def rest(self, victim="board"):
-        """Nothing is owed and no call was counted for a while, or the victim is dead. True: alive."""
+    def rest(self):
+        """No call was counted for a while, or the board is dead. True: it lives."""
         def counted():
             return sum(page.counted for page in self.pages.values())
         seen, since = counted(), time.monotonic()
         while time.monotonic() < since + QUIET_S:
-            if self.processes[victim].poll() is not None:
+            if self.processes["board"].poll() is not None:
                 return False
             if counted() != seen:
                 seen, since = counted(), time.monotonic()
@@ -365,13 +376,10 @@ class Bench(shop.Shop):
         kill = Kill(victim, "call", "any", number, when, look_first=number % 2 == 0)
         self.set_kill(kill)
         self.work([self.orders.sale()])
-        if self.kill is kill and victim == "board":
-            self.rest()
-        self.look_after()
-        if self.kill is not kill:
-            return kill
+        if victim == "board":
+            self.await_kill()
         self.drop_kill()
-        return None
+        return kill if kill.where else None
 
     # ---- every call of the start after a kill ----
 
@@ -380,21 +388,21 @@ class Bench(shop.Shop):
              ("write", 20, "before"))  # in the middle of the paper
 
     def kill_in_start(self, number, when):
-        """The board dies in a sale, and again at a call of the start that follows. The second kill, or None."""
+        """At this call of the start that follows each of the first kills. The last of the second kills, or None when one was not reached."""
+        kills = [self.kill_twice(first, number, when) for first in self.FIRST]
+        return kills[-1] if None not in kills else None
+
+    def kill_twice(self, first, number, when):
         self.rest()
-        calls, count, moment = self.FIRST[number % len(self.FIRST)]
+        calls, count, moment = first
         again = Kill("board", "call", "any", number, when, at_start=True)
         self.plan = [again]
         self.set_kill(Kill("board", "call", calls, count, moment))
         self.work([self.orders.sale()])
-        if self.kill is again:
-            self.rest()
-        self.look_after()
+        self.await_kill()
         self.plan = []
-        if self.kill is None and again.where:
-            return again
         self.drop_kill()
-        return None
+        return again if again.where else None
 
     def calls_of_start(self):
         """Counted calls from the start after a kill to the open host link."""

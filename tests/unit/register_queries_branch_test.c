@@ -233,6 +233,7 @@ static void test_document_without_a_ticket(void **state)
         uint8_t acknowledged = 0;
         memset(found, 1, sizeof(found));
         found[0] = FORM_RECEIPT;
+        memcpy(found + 7, "\3\0\0", 4);                         /* document 3 */
         rig_lie(FN_FIND_DOCUMENT, FN_OK, found, sizeof(found)); /* byte 1: confirmed */
         rig_lie(FN_FIND_CONFIRMATION, i == 0 ? FN_NO_DATA : FN_OK, ticket, i == 1 ? 65 : 64);
         size_t size = question(3);

@@ -24,11 +24,12 @@ static uint64_t fn_info(uint16_t tag)
 /* ---- Facts ---- */
 
 /* An old FN does not know the questions, a damaged one answers half: what it did not say is zero,
- * and a sale goes through all the same. */
+ * and a sale goes through all the same. Only the state of the shift, which every FN knows and from
+ * which a recovered receipt has its numbers, is asked for again. */
 static void test_facts_half_said(void **state)
 {
     (void)state;
-    static const uint8_t questions[] = {FN_FFD, FN_VALID_UNTIL, FN_VERSION, FN_SHIFT_STATUS};
+    static const uint8_t questions[] = {FN_FFD, FN_VALID_UNTIL, FN_VERSION};
     rig_ready(FFD_1_05);
     assert_int_not_equal(fn_info(TAG_FN_VALID_UNTIL), 0);
     for (unsigned i = 0; i < sizeof(questions); i++)
@@ -44,7 +45,6 @@ static void test_facts_half_said(void **state)
     rig_lie(FN_FFD, FN_OK, "\4", 1);
     rig_lie(FN_VALID_UNTIL, FN_OK, "\x1E\x0D\x20", 3); /* no such day */
     rig_lie(FN_VERSION, FN_OK, "                \1", 17);
-    rig_lie(FN_SHIFT_STATUS, FN_OK, "\1\1\0", 3);
     restart();
     assert_int_equal(fn_info(TAG_REGISTERED_FFD), 4);
     assert_int_equal(fn_info(TAG_FN_FFD_MAX), 0);
@@ -58,6 +58,27 @@ static void test_facts_half_said(void **state)
     assert_int_equal(fn_info(TAG_FN_VALID_UNTIL), 1924905600);
     struct outcome outcome = world_must(sale(1, SETTLEMENT_SALE, 1, 100));
     assert_int_equal(outcome.result.document, 3);
+    world_destroy(&world);
+}
+
+/* Number 4 of the simulated world's finds: a receipt found in the archive was given the number 0 of
+ * shift 0, because the answer to 10h had been damaged. */
+static void test_shift_is_asked_again(void **state)
+{
+    (void)state;
+    rig_ready(FFD_1_05);
+    for (unsigned i = 0; i < 3; i++) {
+        if (i == 0)
+            rig_lie(FN_SHIFT_STATUS, FN_BAD_COMMAND, NULL, 0);
+        else
+            rig_lie(FN_SHIFT_STATUS, FN_OK, "\1\1\0", i == 1 ? 0 : 3);
+        assert_int_equal(world_power_on(&world), ERROR_NONE);
+        world_run(&world, 500);
+        assert_int_equal(world_status(&world, TAG_BLOCK_REASON), ERROR_FN_SILENT);
+        world_run(&world, 5000);
+        assert_int_equal(world_status(&world, TAG_BLOCK_REASON), ERROR_NONE);
+        assert_int_equal(world.firmware.cash_register.facts.shift, 1);
+    }
     world_destroy(&world);
 }
 
@@ -274,6 +295,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_facts_half_said),
+        cmocka_unit_test(test_shift_is_asked_again),
         cmocka_unit_test(test_expired_fn),
         cmocka_unit_test(test_status_that_makes_no_sense),
         cmocka_unit_test(test_another_boards_fn),

@@ -317,7 +317,9 @@ bool host_do(struct oracle *oracle, uint32_t index, unsigned timeout_ms)
     if (code == KKT_OK)
         code = kkt_wait(host.queue, host.device, &key, timeout_ms, &result, &error);
     if (check_verbose)
-        fprintf(stderr, "  host: job %u: %d %s%s\n", index, code, error.name,
+        fprintf(stderr, "  host: job %u (%s, %llu kopecks): %d %s%s\n", index,
+                job_name(oracle->jobs[index].code),
+                (unsigned long long)oracle->jobs[index].total_kop, code, error.name,
                 host.alive ? "" : " (dead)");
     /* A dead host tells nobody, not even what it had just read. */
     if (host.alive && code == KKT_OK && tell(oracle, index, &result))

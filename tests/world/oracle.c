@@ -177,11 +177,27 @@ void oracle_left_without_answer(struct oracle *oracle, uint32_t index)
 
 /* ---- The archive ---- */
 
-/* A job whose answer is out and that could have made this document. */
-static bool could_be_asked(const struct oracle *oracle, const struct fnm_document *document,
-                           uint32_t taken_before)
+static bool is_claimed(const struct oracle *oracle, uint32_t number)
 {
-    uint32_t skip = taken_before;
+    return number < oracle->claims_capacity && oracle->claims[number] != 0;
+}
+
+static bool alike(const struct fnm_document *one, const struct fnm_document *other)
+{
+    return one->form == other->form && one->kind == other->kind &&
+           one->total_kop == other->total_kop;
+}
+
+/* A job whose answer is out and that could have made this document; each made one at most. */
+static bool could_be_asked(const struct oracle *oracle, const struct sim *sim, uint32_t number,
+                           const struct fnm_document *document)
+{
+    uint32_t skip = 0;
+    for (uint32_t i = oracle->checked + 1; i < number; i++) {
+        struct fnm_document earlier;
+        skip += !is_claimed(oracle, i) && fnm_document_get(sim->fn.fnm, i, &earlier) &&
+                alike(&earlier, document);
+    }
     for (uint32_t i = oracle->resolved; i < oracle->count; i++) {
         const struct oracle_job *job = &oracle->jobs[i];
         if (job->state != ORACLE_ASKED || job->form != document->form)
@@ -257,15 +273,11 @@ static void follow(struct oracle *oracle, uint32_t number, const struct fnm_docu
     }
 }
 
-static bool is_claimed(const struct oracle *oracle, uint32_t number)
-{
-    return number < oracle->claims_capacity && oracle->claims[number] != 0;
-}
-
 /* Goes over the documents that are not known to be sound yet. */
 static void check_archive(struct oracle *oracle, const struct sim *sim)
 {
-    uint32_t count = fnm_document_count(sim->fn.fnm), loose = 0;
+    uint32_t count = fnm_document_count(sim->fn.fnm);
+    bool loose = false;
     while (oracle->resolved < oracle->count && oracle->jobs[oracle->resolved].state != ORACLE_ASKED)
         oracle->resolved++;
     for (uint32_t number = oracle->checked + 1; number <= count; number++) {
@@ -276,16 +288,16 @@ static void check_archive(struct oracle *oracle, const struct sim *sim)
         if (claimed) {
             check_claim(oracle, number, &document);
         } else if (!(oracle->auto_open && document.form == FORM_SHIFT_OPEN)) {
-            bool fits = could_be_asked(oracle, &document, loose);
+            bool fits = could_be_asked(oracle, sim, number, &document);
             oracle->accounts.doubled += !fits;
             CHECK(fits,
                   "I2: document %" PRIu32 " (form %u, %" PRIu64
                   " kopecks) belongs to no job: punched twice",
                   number, document.form, document.total_kop);
-            loose++;
+            loose = true;
             continue;
         }
-        if (loose == 0) {
+        if (!loose) {
             follow(oracle, number, &document);
             oracle->checked = number;
             oracle->accounts.documents++;
@@ -347,7 +359,7 @@ static uint32_t journal_holds(const struct sim *sim)
 /* The journal remembers what was answered. */
 static void check_journal(const struct oracle *oracle, struct sim *sim)
 {
-    uint32_t holds = journal_holds(sim);
+    uint32_t holds = oracle->flash_ails ? 3 : journal_holds(sim);
     uint32_t from = oracle->count > holds ? oracle->count - holds : 0;
     if (oracle->count > 2000 && from < oracle->count - 2000)
         from = oracle->count - 2000;

@@ -59,6 +59,7 @@ struct oracle {
     uint32_t paper_from; /* documents before this one came out of another head */
     bool auto_open;      /* receipts may open their shift */
     bool fn_swapped;
+    bool flash_ails; /* sectors are closed early: the journal holds fewer jobs than it could */
     struct oracle_accounts accounts;
 };
 

@@ -5,6 +5,7 @@
 #include "proto/crc.h"
 #include "tests/world/check.h"
 
+#define QUIET_JUMP_MS  500u
 #define DIRTY_PAGE     4096u
 #define IDLE_JUMP_MS   60000u  /* an idle world is looked at once a minute */
 #define DRAWER_OPEN_MS 2000u   /* how long a person leaves it open */
@@ -568,25 +569,51 @@ bool sim_is_idle(const struct sim *sim)
            sim->firmware.fn.owner == FN_OWNER_NONE && (line == OFD_IDLE || line == OFD_RETRY);
 }
 
+/* Nothing is on its way: no byte in a cable, no slip between board and head, no answer of the FN. What
+ * the firmware does then it does by its own clock, a few times a second at most. */
+static bool is_quiet(const struct sim *sim)
+{
+    const struct printer *printer = &sim->firmware.printer;
+    bool blocked =
+        (printer->paper & (PAPER_OUT | COVER_OPEN | PRINTER_SILENT | PRINTER_FAULT)) != 0;
+    bool waits = sim->firmware.cash_register.phase <= REGISTER_IDLE;
+    return wires_empty(sim) && waits && printer->known && printer->status_asked == 0 &&
+           (printer->slip_count == 0 || blocked) && !sim->firmware.drawer.sensing;
+}
+
+static mono_ms earlier(mono_ms one, mono_ms other)
+{
+    return one < other ? one : other;
+}
+
+/* A moment of the board's own clock, unless it has passed. */
+static mono_ms board_moment(const struct sim *sim, mono_ms moment)
+{
+    mono_ms then = sim->started_at + moment;
+    return then > sim->now ? then : UINT64_MAX;
+}
+
 /* When something can happen next, if nobody touches the world before. */
 static mono_ms next_moment(const struct sim *sim, uint32_t sleep_ms)
 {
+    const struct firmware *firmware = &sim->firmware;
     mono_ms next = sim->now + sleep_ms;
-    if (sim_is_idle(sim)) {
-        const struct ofd_client *ofd = &sim->firmware.ofd;
+    if (sim_is_idle(sim))
         next = sim->now + IDLE_JUMP_MS;
-        mono_ms attempt = sim->started_at + ofd->next_attempt;
-        if (ofd->report.connection == OFD_RETRY && attempt > sim->now && attempt < next)
-            next = attempt;
+    else if (is_quiet(sim))
+        next = sim->now + QUIET_JUMP_MS;
+    if (next > sim->now + sleep_ms) {
+        next = earlier(next, board_moment(sim, firmware->ofd.next_attempt));
+        next = earlier(next, board_moment(sim, firmware->fn.deadline));
+        next = earlier(next, board_moment(sim, firmware->cash_register.retry_at));
     }
     uint64_t fn_due = fnm_output_due_ms(sim->fn.fnm, sim->now);
-    if (fn_due != UINT64_MAX && sim->now + fn_due < next)
-        next = sim->now + fn_due;
-    if (sim->op != NULL && operator_due(sim->op) < next)
-        next = operator_due(sim->op);
-    mono_ms plug = sim->unplugged_since + sim->plug_after;
-    if (!sim->plugged && sim->plug_after > 0 && plug < next)
-        next = plug;
+    if (fn_due != UINT64_MAX)
+        next = earlier(next, sim->now + fn_due);
+    if (sim->op != NULL)
+        next = earlier(next, operator_due(sim->op));
+    if (!sim->plugged && sim->plug_after > 0)
+        next = earlier(next, sim->unplugged_since + sim->plug_after);
     return next > sim->now ? next : sim->now + 1;
 }
 

@@ -105,36 +105,48 @@ static uint8_t draw_code(void)
     return usual[sim_below(&sim, sizeof usual)];
 }
 
+/* The right time, but not before the newest document. */
+static void set_the_clock(void)
+{
+    int64_t right = (int64_t)SIM_START + (int64_t)(sim.now / 1000) + 1;
+    uint32_t count = fnm_document_count(sim.fn.fnm);
+    struct fnm_document last;
+    if (count > 0 && fnm_document_get(sim.fn.fnm, count, &last) && (int64_t)last.time > right)
+        right = (int64_t)last.time + 60;
+    job_make(&job, LINK_SET_TIME, JOB_PLAIN, sim_random(&sim), (unix_s)right);
+    (void)host_do(&oracle, oracle_ask(&oracle, &job, JOB_PLAIN, (unix_s)right), 20000);
+}
+
+static void mend_the_printer(void)
+{
+    print_head_set_power(sim.head, true);
+    print_head_set_mute(sim.head, false);
+    print_head_set_fault(sim.head, false);
+    print_head_set_cover(sim.head, false);
+    print_head_set_paper(sim.head, PRINT_HEAD_PAPER_IN);
+}
+
 /* What the person does about the reason a job was refused for. */
 static void react(uint16_t code)
 {
-    switch (code) {
-    case ERROR_SHIFT_CLOSED:
-        (void)host_do(&oracle, want(LINK_SHIFT_OPEN, JOB_PLAIN), 20000);
-        break;
-    case ERROR_SHIFT_EXPIRED:
-        (void)host_do(&oracle, want(LINK_SHIFT_CLOSE, JOB_PLAIN), 20000);
-        break;
-    case ERROR_CLOCK:
-        (void)host_do(&oracle, want(LINK_SET_TIME, JOB_PLAIN), 20000);
-        break;
-    case ERROR_NOT_REGISTERED:
-        (void)host_do(&oracle, want(LINK_REGISTRATION, JOB_PLAIN), 20000);
-        break;
-    case ERROR_PAPER_OUT:
-        print_head_set_paper(sim.head, PRINT_HEAD_PAPER_IN);
-        break;
-    case ERROR_COVER_OPEN:
-        print_head_set_cover(sim.head, false);
-        break;
-    case ERROR_PRINTER:
-        print_head_set_fault(sim.head, false);
-        print_head_set_power(sim.head, true);
-        print_head_set_mute(sim.head, false);
-        break;
-    default:
+    static const struct {
+        uint16_t code;
+        uint8_t cure;
+    } cures[] = {{ERROR_SHIFT_CLOSED, LINK_SHIFT_OPEN},
+                 {ERROR_SHIFT_EXPIRED, LINK_SHIFT_CLOSE},
+                 {ERROR_NOT_REGISTERED, LINK_REGISTRATION}};
+    for (unsigned i = 0; i < sizeof cures / sizeof cures[0]; i++) {
+        if (cures[i].code != code)
+            continue;
+        uint32_t index = want(cures[i].cure, JOB_PLAIN);
+        if (host_do(&oracle, index, 20000) && oracle.jobs[index].state == ORACLE_REFUSED)
+            code = oracle.jobs[index].refusal;
         break;
     }
+    if (code == ERROR_CLOCK)
+        set_the_clock();
+    if (code == ERROR_PAPER_OUT || code == ERROR_COVER_OPEN || code == ERROR_PRINTER)
+        mend_the_printer();
 }
 
 /* ---- Troubles ---- */
@@ -190,6 +202,7 @@ static void trouble_with_flash(void)
         return;
     /* What it says of itself is noticed; what lies silently is, because every program is read back.
      */
+    oracle.flash_ails = true;
     static const enum ram_fault faults[] = {RAM_FAULT_SILENT, RAM_FAULT_ERROR,
                                             RAM_FAULT_ERROR_DONE};
     sim.flash.fault = faults[sim_below(&sim, 3)];
@@ -239,7 +252,7 @@ static void trouble_with_time(void)
 {
     if (sim_once_in(&sim, swarm.chance[TROUBLE_WAITING]))
         sim_run(&sim,
-                sim_once_in(&sim, 6) ? 1000 * sim_below(&sim, 100000) : sim_below(&sim, 60000));
+                sim_once_in(&sim, 6) ? 1000 * sim_below(&sim, 90000) : sim_below(&sim, 60000));
     if (sim_once_in(&sim, swarm.chance[TROUBLE_DRAWER]))
         sim.drawer_stuck = !sim.drawer_stuck;
     if (!sim_once_in(&sim, swarm.chance[TROUBLE_CLOCK]))
@@ -336,11 +349,7 @@ static void heal(void)
     fnm_fault(sim.fn.fnm, FNM_FAULT_NONE, 0);
     operator_set_net(sim.op, true);
     operator_set_manner(sim.op, OPERATOR_GOOD, 0, 0);
-    print_head_set_power(sim.head, true);
-    print_head_set_mute(sim.head, false);
-    print_head_set_fault(sim.head, false);
-    print_head_set_cover(sim.head, false);
-    print_head_set_paper(sim.head, PRINT_HEAD_PAPER_IN);
+    mend_the_printer();
     sim.drawer_stuck = false;
     disk_set_fault(host.disk, DISK_FAULT_NONE, 0);
     host.die_at_step = host.die_at_call = 0;
