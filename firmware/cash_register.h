@@ -110,6 +110,7 @@ struct cash_register {
     mono_ms started_at;  /* first turn */
     uint16_t boot_error; /* flash is unusable: only identity and status are answered */
     uint16_t foreign;    /* ERROR_FN_FOREIGN when the FN does not fit the journal */
+    bool paper_stopped;  /* the journal could not say that a slip begins */
     enum register_phase phase;
     mono_ms retry_at;
     uint32_t boot_failures; /* in a row */

@@ -3,6 +3,8 @@
 #include <assert.h>
 #include <string.h>
 
+#include "proto/canary.h"
+
 #define READ_BYTES 32u
 
 void fn_client_init(struct fn_client *fn, const struct board *board)
@@ -97,7 +99,7 @@ static void send_pending(struct fn_client *fn)
  * that proves itself is asked for then. A damaged frame is an answer to this command. */
 static bool ask_again(struct fn_client *fn, mono_ms now, bool damaged)
 {
-    bool useful = damaged || fn->enquired || forms_document(fn->command);
+    bool useful = damaged || fn->enquired || forms_document(fn->command) || CANARY(ENQ_TRUSTED);
     if (!useful || fn->enq_left == 0)
         return false;
     fn->enquired = true;

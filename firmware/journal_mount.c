@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "firmware/journal_internal.h"
+#include "proto/canary.h"
 
 /* Small erase units are taken together until a sector has this size: fewer headers to read at boot,
  * fewer footers to read in a lookup, fewer checkpoints. But a ring keeps at least RING_MIN sectors,
@@ -228,6 +229,8 @@ static void mend_tail(struct journal *journal, uint32_t clean_end)
     uint32_t used = 0;
     uint32_t footer_used = 0;
     journal->head_offset = clean_end;
+    if (CANARY(TAIL_NOT_MENDED))
+        return;
     if (clean_end > footer) {
         journal->head_closed = true;
         return;

@@ -6,6 +6,8 @@
 #include <assert.h>
 #include <string.h>
 
+#include "proto/canary.h"
+
 void register_boot_again(struct cash_register *reg, uint32_t delay_ms)
 {
     fn_release(reg->fn, FN_OWNER_REGISTER);
@@ -108,7 +110,7 @@ static void settle(struct cash_register *reg)
     reg->foreign = ERROR_NONE;
     if (reg->state.has_intent) {
         uint32_t before = reg->state.intent.last_document;
-        if (status->last_document == before)
+        if (status->last_document == before || CANARY(INTENT_NOT_SETTLED))
             never_happened(reg);
         else if (status->last_document == before + 1)
             find_interrupted(reg);
@@ -194,7 +196,8 @@ static bool on_shift(struct cash_register *reg)
 /* A drawer has no archive to ask: a pulse that may have been given is not given again. */
 static void settle_drawer(struct cash_register *reg)
 {
-    if (!reg->state.has_intent || reg->state.intent.job != LINK_DRAWER_OPEN)
+    if (!reg->state.has_intent || reg->state.intent.job != LINK_DRAWER_OPEN ||
+        CANARY(DRAWER_REPEATED))
         return;
     struct link_result result = {.job = LINK_DRAWER_OPEN,
                                  .flags = LINK_RESULT_RECOVERED,

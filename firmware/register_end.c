@@ -6,6 +6,8 @@
 #include <assert.h>
 #include <string.h>
 
+#include "proto/canary.h"
+
 /* ---- Records ---- */
 
 /* Appends, makes durable when asked to, applies. On failure reg->why is set; flash that cannot end
@@ -19,6 +21,7 @@ static bool append_record(struct cash_register *reg, uint8_t type, const uint8_t
         error = journal_sync(reg->journal);
     if (error == ERROR_NONE) {
         register_state_apply(&reg->state, &record, payload);
+        reg->paper_stopped = false;
         return true;
     }
     (void)register_refuse(reg, error, 0, 0);
@@ -55,6 +58,8 @@ static void remember_cashier(const struct cash_register *reg, struct job_cashier
 
 bool register_write_intent(struct cash_register *reg)
 {
+    if (CANARY(NO_INTENT))
+        return true;
     uint8_t payload[192];
     struct byte_writer writer;
     struct job_intent intent = {.job = reg->job.code,
@@ -92,7 +97,8 @@ void register_job_refused(struct cash_register *reg)
     reg->job.attached = false;
     /* With a journal that cannot be read, or that failed to take the end of a job, nobody knows
      * whether this key was punched: without the key the refusal proves nothing to the driver. */
-    bool proves = reg->job.key_asked && reg->boot_error == ERROR_NONE;
+    bool proves =
+        (reg->job.key_asked && reg->boot_error == ERROR_NONE) || CANARY(DEAD_JOURNAL_PROVES);
     register_answer_refusal(reg, reg->job.code, link_server_exchange(reg->link), &reg->why,
                             proves ? reg->job.key : NULL, true);
 }
@@ -165,8 +171,13 @@ void register_job_done(struct cash_register *reg, struct link_result *result)
         result->flags |= reg->job.flags;
     fn_release(reg->fn, FN_OWNER_REGISTER);
     reg->phase = reg->facts.known ? REGISTER_IDLE : REGISTER_BOOT;
+    bool answered = CANARY(ANSWER_BEFORE_DONE) && mine && !reg->job.inner;
+    if (answered)
+        register_answer_result(reg, result->job, link_server_exchange(reg->link), result, true);
     if (!write_done(reg, result, mine)) {
-        if (mine)
+        if (answered)
+            reg->job.attached = false;
+        else if (mine)
             register_job_unknown(reg);
         return;
     }
@@ -184,7 +195,8 @@ void register_job_done(struct cash_register *reg, struct link_result *result)
         /* The slip needs the request's bytes, which answering gives back. */
         if (!recovered)
             register_slips_queue_done(reg, result);
-        register_answer_result(reg, result->job, link_server_exchange(reg->link), result, true);
+        if (!answered)
+            register_answer_result(reg, result->job, link_server_exchange(reg->link), result, true);
         if (drawer && result->job != LINK_DRAWER_OPEN)
             drawer_open(reg->drawer, reg->now.mono);
     }

@@ -9,6 +9,8 @@
 #include <assert.h>
 #include <string.h>
 
+#include "proto/canary.h"
+
 #define SLIP_PAYLOAD_HEAD (KEY_SIZE + 4u) /* JOURNAL_SLIP: key, 4 bytes without meaning, TLV */
 
 _Static_assert(LIMIT_SLIP_BODY_BYTES + SLIP_PAYLOAD_HEAD <= LIMIT_JOURNAL_RECORD_BYTES,
@@ -248,16 +250,23 @@ static bool read_text(struct cash_register *reg, const struct owed_slip *slip, u
     return true;
 }
 
-static void forget_slip(struct cash_register *reg, uint32_t id)
+/* JOURNAL_PRINTING or JOURNAL_PRINTED; ERROR_NONE or why not. */
+static uint16_t record_paper(struct cash_register *reg, uint8_t type, uint32_t id)
 {
     struct journal_record record;
     uint8_t payload[4];
     struct byte_writer writer;
     byte_writer_init(&writer, payload, sizeof(payload));
     put_u32le(&writer, id);
-    if (journal_append(reg->journal, JOURNAL_PRINTED, payload, 4, &record) == ERROR_NONE)
+    uint16_t error = journal_append(reg->journal, type, payload, sizeof(payload), &record);
+    if (error == ERROR_NONE)
         register_state_apply(&reg->state, &record, payload);
-    else
+    return error;
+}
+
+static void forget_slip(struct cash_register *reg, uint32_t id)
+{
+    if (record_paper(reg, JOURNAL_PRINTED, id) != ERROR_NONE)
         reg->retry_at = reg->now.mono + FN_RETRY_MS;
 }
 
@@ -386,25 +395,34 @@ static bool load_next(struct cash_register *reg)
     return true;
 }
 
+/* A slip may begin only when the journal says so: what nobody remembers would come out again
+ * without a mark. The printer waits while its event is not taken. Flash that took no record is not
+ * worn by trying: the next record of a job that it takes lets the slip begin. */
+static bool may_begin(struct cash_register *reg, uint32_t id)
+{
+    if (CANARY(PRINT_BEFORE_DURABLE))
+        return true;
+    if (reg->paper_stopped)
+        return false;
+    uint16_t error = record_paper(reg, JOURNAL_PRINTING, id);
+    reg->paper_stopped = error != ERROR_NONE;
+    if (reg->paper_stopped)
+        register_trace(reg, TRACE_ERROR, "journal: cannot say that a slip begins, error ", error);
+    return !reg->paper_stopped;
+}
+
 static void printer_event(struct cash_register *reg, const struct printer_event *event)
 {
     uint8_t payload[16];
     struct byte_writer writer;
-    struct journal_record record;
     byte_writer_init(&writer, payload, sizeof(payload));
     if (event->kind == PRINTER_EVENT_STATE) {
         tlv_put_u8(&writer, TAG_PAPER_STATE, event->state);
         link_server_event(reg->link, LINK_EVENT_PAPER, payload, writer.length);
-        return;
-    }
-    uint32_t document = find_owed(reg, event->slip)->document;
-    put_u32le(&writer, event->slip);
-    uint8_t type = event->kind == PRINTER_EVENT_STARTED ? JOURNAL_PRINTING : JOURNAL_PRINTED;
-    if (journal_append(reg->journal, type, payload, writer.length, &record) == ERROR_NONE)
-        register_state_apply(&reg->state, &record, payload);
-    if (event->kind == PRINTER_EVENT_PRINTED) {
-        byte_writer_init(&writer, payload, sizeof(payload));
-        tlv_put_u32(&writer, TAG_DOCUMENT_NUMBER, document);
+    } else if (event->kind == PRINTER_EVENT_PRINTED) {
+        tlv_put_u32(&writer, TAG_DOCUMENT_NUMBER, find_owed(reg, event->slip)->document);
+        /* When the journal does not take it, the slip comes out once more, marked. */
+        (void)record_paper(reg, JOURNAL_PRINTED, event->slip);
         link_server_event(reg->link, LINK_EVENT_PRINTED, payload, writer.length);
     }
 }
@@ -412,6 +430,9 @@ static void printer_event(struct cash_register *reg, const struct printer_event 
 bool register_slips_step(struct cash_register *reg)
 {
     if (reg->boot_error != ERROR_NONE)
+        return false;
+    const struct printer_event *next = &reg->printer->event;
+    if (next->kind == PRINTER_EVENT_STARTED && !may_begin(reg, next->slip))
         return false;
     struct printer_event event = printer_take_event(reg->printer);
     if (event.kind != PRINTER_EVENT_NONE) {

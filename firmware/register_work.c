@@ -6,6 +6,8 @@
 #include <assert.h>
 #include <string.h>
 
+#include "proto/canary.h"
+
 /* ---- Jobs without a fiscal document ---- */
 
 static uint16_t act_locally(struct cash_register *reg)
@@ -228,7 +230,7 @@ bool register_fiscal_step(struct cash_register *reg)
     case REGISTER_JOB_DATA:
         /* A receipt must never be formed without data that got lost: begun anew it costs
          * nothing. */
-        if (reg->fn->enquired)
+        if (reg->fn->enquired && !CANARY(ENQ_TRUSTED))
             register_boot_again(reg, 0);
         else if (fn_ok(reg->fn))
             feed_or_form(reg);

@@ -101,7 +101,7 @@ static bool enter_wal(struct queue_store *store)
             return false;
         host_clock_sleep(WAL_RETRY_MS);
     }
-    return queue_sql_execute(store, "PRAGMA synchronous=FULL");
+    return queue_sql_execute(store, QUEUE_SYNC_FULL);
 }
 
 static int prepare_file(struct queue_store *store, const char *path, kkt_error *error)

@@ -11,6 +11,11 @@
 #define HOSTDRV_QUEUE_SQL_H
 
 #include "hostdrv/queue_store.h"
+#include "proto/canary.h"
+
+/* What a durable commit asks of SQLite. */
+#define QUEUE_SYNC_FULL                                                                            \
+    (CANARY(SQLITE_SYNC_OFF) ? "PRAGMA synchronous=OFF" : "PRAGMA synchronous=FULL")
 
 #define QUEUE_RESULT_COLUMNS                                                                       \
     "code, tag, item, expected, flags, document, fiscal_sign, time, shift, receipt, total_kop, "   \

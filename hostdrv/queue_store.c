@@ -190,7 +190,7 @@ int queue_store_begin(struct queue_store *store, enum queue_durability durabilit
         queue_sql_execute(store, "ROLLBACK");
     /* The level cannot change inside a transaction, and FULL must be back before the next one. */
     if (durability != store->durability &&
-        !queue_sql_execute(store, durability == QUEUE_DURABLE ? "PRAGMA synchronous=FULL"
+        !queue_sql_execute(store, durability == QUEUE_DURABLE ? QUEUE_SYNC_FULL
                                                               : "PRAGMA synchronous=NORMAL"))
         return queue_sql_fault(store, "begin", error);
     store->durability = durability;

@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "board/fn/operator_key.h"
+#include "proto/canary.h"
 #include "proto/crc.h"
 #include "proto/tlv.h"
 
@@ -233,8 +234,9 @@ static uint8_t check_signs(const struct fnm *fnm, const struct answer *answer)
     bool good = operator_sign_receipt(ofd_inn, fnm->identity.serial, answer->document,
                                       answer->received, answer->code, fpo) &&
                 operator_sign(ofd_inn, fnm->identity.serial, answer->stlv, answer->stlv_size, fpp);
-    if (!good || memcmp(fpo, answer->sign.value, sizeof fpo) != 0 ||
-        memcmp(fpp, answer->tail, sizeof fpp) != 0)
+    bool genuine = good && memcmp(fpo, answer->sign.value, sizeof fpo) == 0 &&
+                   memcmp(fpp, answer->tail, sizeof fpp) == 0;
+    if (!genuine && !CANARY(SIGN_NOT_CHECKED))
         return REJECTED_SIGN;
     return FN_OK;
 }

@@ -61,6 +61,7 @@ struct ram_flash {
 
     uint64_t fault_at; /* as cut_at */
     enum ram_fault fault;
+    bool fault_stays;          /* and all operations after it suffer the same */
     uint32_t reads_to_fail;    /* the next so many reads report an error */
     uint64_t fail_reads_after; /* from the n-th next read on all report an error; 0: never */
     bool has_bad_sector;
@@ -232,7 +233,10 @@ static inline bool ram_flash_begin(struct ram_flash *flash, enum ram_tear *tear,
 {
     flash->operations++;
     *tear = RAM_TEAR_WHOLE;
-    *fault = flash->operations == flash->fault_at ? flash->fault : RAM_FAULT_NONE;
+    bool faulty =
+        flash->operations == flash->fault_at ||
+        (flash->fault_stays && flash->fault_at > 0 && flash->operations > flash->fault_at);
+    *fault = faulty ? flash->fault : RAM_FAULT_NONE;
     if (flash->operations != flash->cut_at)
         return true;
     *tear = flash->tear;

@@ -354,6 +354,36 @@ static void test_the_buffer_is_taken(void **state)
 
 /* ---- Flash ---- */
 
+/* PRINTING that cannot be written: the head is given nothing, or the slip would come out twice
+ * without a mark. The slip comes when the journal takes records again, or after the next start. */
+static void test_printing_that_cannot_be_written(void **state)
+{
+    (void)state;
+    ready_with_paper(FFD_1_05);
+    world_must(sale(1, SETTLEMENT_SALE, 2, 1000));
+    assert_false(world.firmware.cash_register.state.owed[0].started);
+    rig.programs_fail = true;
+    uint32_t before = papers();
+    world_run(&world, 20000);
+    assert_int_equal(papers(), before);
+    rig.programs_fail = false;
+    world_run(&world, 20000);
+    assert_int_equal(papers(), before);
+    world_must(sale(2, SETTLEMENT_SALE, 1, 777));
+    world_run(&world, 20000);
+    assert_int_equal(papers(), before + 2);
+    world_must(sale(3, SETTLEMENT_SALE, 1, 555));
+    rig.programs_fail = true;
+    world_run(&world, 20000);
+    assert_int_equal(papers(), before + 2);
+    rig.programs_fail = false;
+    assert_int_equal(world_power_on(&world), ERROR_NONE);
+    world_run(&world, 20000);
+    assert_int_equal(papers(), before + 3);
+    assert_int_equal(world.firmware.cash_register.state.owed_count, 0);
+    world_destroy(&world);
+}
+
 /* PRINTED that cannot be written: the next slip's is still its own, and the first comes out again
  * after a restart, marked. */
 static void test_printed_that_cannot_be_written(void **state)
@@ -361,6 +391,7 @@ static void test_printed_that_cannot_be_written(void **state)
     (void)state;
     ready_with_paper(FFD_1_05);
     world_must(sale(1, SETTLEMENT_SALE, 2, 1000));
+    RIG_UNTIL(world.firmware.cash_register.state.owed[0].started);
     rig.programs_fail = true;
     uint32_t before = papers();
     RIG_UNTIL(papers() > before);
@@ -475,6 +506,7 @@ int main(void)
         cmocka_unit_test(test_no_slip_from_a_foreign_fn),
         cmocka_unit_test(test_large_slips_wait_for_room),
         cmocka_unit_test(test_the_buffer_is_taken),
+        cmocka_unit_test(test_printing_that_cannot_be_written),
         cmocka_unit_test(test_printed_that_cannot_be_written),
         cmocka_unit_test(test_text_that_cannot_be_read),
         cmocka_unit_test(test_text_of_another_firmware),

@@ -21,6 +21,8 @@ enum figure {
     FIGURE_LINK_FAULTS,
     FIGURE_ANSWER_LOST,
     FIGURE_ANSWER_LOST_OPEN, /* commands of a document that were not covered: 0 */
+    FIGURE_OPERATOR_FAULTS,
+    FIGURE_FLASH_FAULTS,
     FIGURE_SWARM_SEEDS,
     FIGURE_RECEIPTS_CHECKED,
     FIGURE_RECEIPTS_LOST,
@@ -52,7 +54,8 @@ struct campaign {
 };
 
 extern const struct campaign campaign_cuts, campaign_double_cuts, campaign_chains, campaign_link,
-    campaign_answer_lost, campaign_host, campaign_swarm, campaign_years, campaign_outage;
+    campaign_answer_lost, campaign_manners, campaign_flash_faults, campaign_host, campaign_swarm,
+    campaign_years, campaign_outage;
 
 /* Adds to a figure shared by all parts. */
 void figure_add(enum figure figure, uint64_t amount);

@@ -82,6 +82,25 @@ static bool died(void)
     return !host.alive;
 }
 
+/* True: the application was told that its job is stored. */
+static bool submit(uint32_t index)
+{
+    kkt_error error;
+    int result = host_submit(&stand.oracle, index, &error);
+    return result == KKT_OK && !died();
+}
+
+/* What was answered is in the file, whatever the machine lost. */
+static void must_be_stored(uint32_t index)
+{
+    kkt_key key;
+    kkt_result result;
+    kkt_error error;
+    memcpy(key.bytes, stand.oracle.jobs[index].key, sizeof key.bytes);
+    CHECK(kkt_find(host.queue, &key, &result, &error) == KKT_OK,
+          "I1: a stored submission is gone after the crash: %s", error.name);
+}
+
 /* False: the job ends before its host dies. */
 static bool one_death(const struct scenario *scenario, const struct death *death)
 {
@@ -93,7 +112,9 @@ static bool one_death(const struct scenario *scenario, const struct death *death
     start();
     host.at_death = at_death[death->outcome];
     set_clock(death->clock, death->at);
-    (void)host_do(&stand.oracle, index, 60000);
+    bool accepted = submit(index);
+    if (!died())
+        (void)host_do(&stand.oracle, index, 60000);
     bool reached = died();
     set_clock(death->clock, 0);
     host.at_death = NULL;
@@ -101,6 +122,8 @@ static bool one_death(const struct scenario *scenario, const struct death *death
         sim_run(sim, 1500); /* the board goes on without its host */
         host_bury(death->kind == 0 ? DISK_CRASH_PROCESS : DISK_CRASH_MACHINE, death->kind);
         start();
+        if (accepted)
+            must_be_stored(index);
     }
     resubmit_to_the_end(index);
     /* The queue says the same, and has nothing else to do. */

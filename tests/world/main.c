@@ -1,12 +1,14 @@
 /* Runs the campaigns of the simulated world and prints their figures.
  *
  *     world [--profile canary|test|full] [--seed N] [--only NAME[,NAME...]] [--verbose]
+ *           [--stop-at-first]
  *     world --replay 'CAMPAIGN CASE'
  *
  * Ends with 0 when every campaign came to its end and, in the full profile, every figure holds its
  * limit. Every line `world: NAME VALUE limit >=N` is one figure.
  */
 #include <inttypes.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,9 +21,12 @@
 #include "tests/world/campaign.h"
 #include "tests/world/check.h"
 
+/* The short ones first: what breaks is found soon. */
 static const struct campaign *const campaigns[] = {
-    &campaign_cuts, &campaign_double_cuts, &campaign_chains, &campaign_link,  &campaign_answer_lost,
-    &campaign_host, &campaign_swarm,       &campaign_years,  &campaign_outage};
+    &campaign_link,        &campaign_answer_lost, &campaign_flash_faults,
+    &campaign_manners,     &campaign_chains,      &campaign_host,
+    &campaign_double_cuts, &campaign_cuts,        &campaign_swarm,
+    &campaign_years,       &campaign_outage};
 #define CAMPAIGNS (sizeof campaigns / sizeof campaigns[0])
 #define PARTS_MAX 64u
 
@@ -44,6 +49,8 @@ static const struct figure_info figure_table[FIGURES] = {
     [FIGURE_RECEIPTS_LOST] = {"receipts_lost", '<', 0},
     [FIGURE_RECEIPTS_DOUBLED] = {"receipts_doubled", '<', 0},
     [FIGURE_ANSWER_LOST] = {"committed_answer_lost", '>', 200},
+    [FIGURE_OPERATOR_FAULTS] = {"operator_faults", '>', 5000},
+    [FIGURE_FLASH_FAULTS] = {"flash_faults", '>', 500},
 };
 
 static _Atomic uint64_t *shared;
@@ -95,30 +102,47 @@ void campaign_progress(const struct part *part, const char *format, ...)
             shared[FIGURE_RECEIPTS_CHECKED]);
 }
 
+static bool ended_well(const char *name, int status)
+{
+    if (!WIFEXITED(status))
+        fprintf(stderr, "world: BROKEN %s: a part died by signal %d\n", name, WTERMSIG(status));
+    return WIFEXITED(status) && WEXITSTATUS(status) == 0;
+}
+
+/* Waits for all parts. stop_at_first: when one breaks, the others need not go on. */
+static bool wait_for_parts(const char *name, const pid_t *children, unsigned count,
+                           bool stop_at_first)
+{
+    bool good = true;
+    int status;
+    for (pid_t child; (child = wait(&status)) > 0;) {
+        if (!good && stop_at_first)
+            continue; /* it was stopped */
+        good = ended_well(name, status) && good;
+        for (unsigned i = 0; i < count && !good && stop_at_first; i++)
+            if (children[i] != child)
+                kill(children[i], SIGKILL);
+    }
+    return good;
+}
+
 static bool run_campaign(const struct campaign *campaign, enum profile profile, uint64_t seed,
-                         unsigned cores)
+                         unsigned cores, bool stop_at_first)
 {
     struct part part = {
         .count = campaign->parts > 0 ? campaign->parts : cores, .profile = profile, .seed = seed};
     pid_t children[PARTS_MAX];
-    bool good = true;
     double begun = seconds();
     for (part.index = 0; part.index < part.count; part.index++) {
         fflush(NULL);
         children[part.index] = fork();
         if (children[part.index] == 0) {
+            snprintf(check_replay, sizeof check_replay, "%s", campaign->name);
             campaign->run(&part);
             exit(0);
         }
     }
-    for (unsigned i = 0; i < part.count; i++) {
-        int status;
-        if (waitpid(children[i], &status, 0) < 0 || !WIFEXITED(status) || WEXITSTATUS(status) != 0)
-            good = false;
-        if (!WIFEXITED(status))
-            fprintf(stderr, "world: BROKEN %s: a part died by signal %d\n", campaign->name,
-                    WTERMSIG(status));
-    }
+    bool good = wait_for_parts(campaign->name, children, part.count, stop_at_first);
     fprintf(stderr, "  %-14s %s  %.0f s\n", campaign->name, good ? "passed" : "FAILED",
             seconds() - begun);
     return good;
@@ -175,6 +199,7 @@ int main(int count, char **arguments)
     enum profile profile = PROFILE_TEST;
     uint64_t seed = 1;
     const char *only = NULL;
+    bool stop_at_first = false;
     shared = mmap(NULL, FIGURES * sizeof *shared, PROT_READ | PROT_WRITE,
                   MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     if (shared == MAP_FAILED)
@@ -184,6 +209,10 @@ int main(int count, char **arguments)
         const char *value = i + 1 < count ? arguments[i + 1] : "";
         if (strcmp(arguments[i], "--verbose") == 0) {
             check_verbose = true;
+            continue;
+        }
+        if (strcmp(arguments[i], "--stop-at-first") == 0) {
+            stop_at_first = true;
             continue;
         }
         i++;
@@ -202,9 +231,10 @@ int main(int count, char **arguments)
     }
     long cores = sysconf(_SC_NPROCESSORS_ONLN);
     bool good = true;
-    for (size_t i = 0; i < CAMPAIGNS; i++) {
+    for (size_t i = 0; i < CAMPAIGNS && (good || !stop_at_first); i++) {
         if (wanted(only, campaigns[i]->name))
-            good &= run_campaign(campaigns[i], profile, seed, cores > 0 ? (unsigned)cores : 1);
+            good &= run_campaign(campaigns[i], profile, seed, cores > 0 ? (unsigned)cores : 1,
+                                 stop_at_first);
     }
     return print_figures(profile) && good ? 0 : 1;
 }

@@ -388,6 +388,10 @@ static void check_operator(const struct sim *sim)
     CHECK(confirmed <= said,
           "I7: the FN counts %" PRIu32 " documents as confirmed, the operator confirmed %" PRIu32,
           confirmed, said);
+    CHECK(sim->confirmed_told <= said,
+          "I7: the host was told that document %" PRIu32
+          " is confirmed, the operator confirmed %" PRIu32,
+          sim->confirmed_told, said);
 }
 
 void oracle_check(struct oracle *oracle, struct sim *sim)

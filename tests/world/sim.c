@@ -548,6 +548,7 @@ void sim_swap_fn(struct sim *sim, unsigned number)
     CHECK(!sim->powered, "harness: an FN is changed without power");
     fn_unit_close(&sim->fn);
     fn_unit_open(&sim->fn, number, sim->dice);
+    sim->confirmed_told = 0;
 }
 
 /* ---- Time ---- */
@@ -696,6 +697,8 @@ static void pump_host(struct sim *sim)
     while (link_client_event_next(&sim->client, &sim->events_seen, &event)) {
         sim->printed_events += event.code == LINK_EVENT_PRINTED;
         sim->confirmed_events += event.code == LINK_EVENT_CONFIRMED;
+        if (event.code == LINK_EVENT_CONFIRMED && event.document > sim->confirmed_told)
+            sim->confirmed_told = event.document;
         sim->started_events += event.code == LINK_EVENT_STARTED;
     }
 }
@@ -780,6 +783,7 @@ void sim_restore(struct sim *sim)
            flash->size / flash->sector_size * sizeof(uint32_t));
     ram_flash_power_on(flash);
     flash->fault_at = 0;
+    flash->fault_stays = false;
     fn_unit_restore(&sim->fn);
     sim->now = snapshot->now;
     sim->calendar_offset = snapshot->calendar_offset;
@@ -790,6 +794,7 @@ void sim_restore(struct sim *sim)
     sim->plugged = true;
     sim->power_after = sim->plug_after = 0;
     sim->fn_line = (struct fn_line){0};
+    sim->confirmed_told = 0;
     sim_wire_clear(sim);
     paper_reset(&sim->paper);
     open_head(sim);

@@ -106,6 +106,7 @@ struct sim {
     bool driver_holds;
     struct link_client client;
     uint32_t printed_events, confirmed_events, started_events;
+    uint32_t confirmed_told; /* highest document that a CONFIRMED event named */
     uint64_t events_seen;
     /* Dirty pages since the snapshot. */
     uint8_t *dirty;
