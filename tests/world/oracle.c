@@ -155,7 +155,8 @@ void oracle_answered(struct oracle *oracle, uint32_t index, uint16_t code,
         return;
     }
     const struct error_info *info = error_info_find(code);
-    if (info->group == ERROR_GROUP_UNKNOWN || info->group == ERROR_GROUP_NETWORK) {
+    bool about_the_link = info->group == ERROR_GROUP_NETWORK && code != ERROR_OFD_OVERDUE;
+    if (info->group == ERROR_GROUP_UNKNOWN || about_the_link) {
         job->unknown = true;
         return;
     }

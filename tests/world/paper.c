@@ -101,8 +101,7 @@ static uint64_t after(const char *text, size_t size, const char *words)
     return at == NULL ? 0 : number_at(at + strlen(words), text + size);
 }
 
-static void compare(struct paper *paper, struct paper_document *document, const char *text,
-                    size_t size)
+static void compare(struct paper_document *document, const char *text, size_t size)
 {
     const char *code = find(text, size, "[QR t=");
     uint32_t sign = (uint32_t)labelled(text, size, "ФП ");
@@ -153,5 +152,5 @@ void paper_take(void *context, const char *text, size_t size, bool complete)
         document->resumed++;
     else
         document->whole++;
-    compare(paper, document, text, size);
+    compare(document, text, size);
 }

@@ -57,7 +57,7 @@ static enum oracle_state get_done(uint32_t index)
     for (unsigned attempt = 0; attempt < 12; attempt++) {
         bool known = host_do(&oracle, index, 60000);
         bury_when_dead();
-        if (!known)
+        if (!known || oracle.jobs[index].state == ORACLE_ASKED)
             continue;
         uint16_t refusal = oracle.jobs[index].refusal;
         if (oracle.jobs[index].state == ORACLE_DONE)
