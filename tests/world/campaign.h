@@ -20,7 +20,7 @@ enum figure {
     FIGURE_HOST_CRASH_POINTS,
     FIGURE_LINK_FAULTS,
     FIGURE_ANSWER_LOST,
-    FIGURE_ANSWER_LOST_OPEN, /* commands of a document that were not covered: 0 */
+    FIGURE_ANSWER_CASES, /* commands of all documents, times what can happen to each */
     FIGURE_OPERATOR_FAULTS,
     FIGURE_FLASH_FAULTS,
     FIGURE_SWARM_SEEDS,
@@ -51,6 +51,8 @@ struct campaign {
      * name). NULL: the campaign replays by its seed only. */
     void (*replay)(const char *code);
     unsigned parts; /* 0: one a core */
+    /* Finds a shorter case that breaks as `code` does. NULL: cases are short already. */
+    void (*shrink)(const char *code, char *out, size_t size);
 };
 
 extern const struct campaign campaign_cuts, campaign_double_cuts, campaign_chains, campaign_link,

@@ -194,4 +194,4 @@ static void replay_host(const char *code)
     host_destroy();
 }
 
-const struct campaign campaign_host = {"host", run_host, replay_host, 0};
+const struct campaign campaign_host = {.name = "host", .run = run_host, .replay = replay_host};

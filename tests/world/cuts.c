@@ -122,7 +122,7 @@ static void replay_cuts(const char *code)
     (void)one_cut(place_of(geometry, room, scenario, false), strcmp(where, "fn") == 0, at, tear);
 }
 
-const struct campaign campaign_cuts = {"cuts", run_cuts, replay_cuts, 0};
+const struct campaign campaign_cuts = {.name = "cuts", .run = run_cuts, .replay = replay_cuts};
 
 /* ---- Two cuts: the second one inside the recovery from the first ---- */
 
@@ -281,7 +281,8 @@ static void replay_double(const char *code)
     (void)two_cuts(place_of(geometry, room, scenario, false), &cuts);
 }
 
-const struct campaign campaign_double_cuts = {"double", run_double, replay_double, 0};
+const struct campaign campaign_double_cuts = {
+    .name = "double", .run = run_double, .replay = replay_double};
 
 /* ---- Chains of three to ten cuts ---- */
 
@@ -351,4 +352,5 @@ static void replay_chains(const char *code)
     }
 }
 
-const struct campaign campaign_chains = {"chains", run_chains, replay_chains, 0};
+const struct campaign campaign_chains = {
+    .name = "chains", .run = run_chains, .replay = replay_chains};

@@ -88,4 +88,5 @@ static void replay_flash(const char *code)
     (void)one_fault(scenario, at, kind);
 }
 
-const struct campaign campaign_flash_faults = {"flash", run_flash, replay_flash, 0};
+const struct campaign campaign_flash_faults = {
+    .name = "flash", .run = run_flash, .replay = replay_flash};

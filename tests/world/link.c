@@ -177,4 +177,4 @@ static void replay_link(const char *code)
     }
 }
 
-const struct campaign campaign_link = {"link", run_link, replay_link, 0};
+const struct campaign campaign_link = {.name = "link", .run = run_link, .replay = replay_link};

@@ -77,4 +77,5 @@ static void replay_manners(const char *code)
     one_manner((enum operator_manner)manner, argument, times);
 }
 
-const struct campaign campaign_manners = {"manners", run_manners, replay_manners, 0};
+const struct campaign campaign_manners = {
+    .name = "manners", .run = run_manners, .replay = replay_manners};

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "proto/error.h"
+#include "tests/world/campaign.h"
 #include "tests/world/check.h"
 
 void oracle_init(struct oracle *oracle)
@@ -104,8 +105,7 @@ static void claim(struct oracle *oracle, uint32_t index, uint32_t document)
     oracle->claims =
         grown(oracle->claims, &oracle->claims_capacity, document + 1, sizeof *oracle->claims);
     uint32_t other = oracle->claims[document];
-    if (other != 0)
-        oracle->accounts.doubled++;
+    figure_add(FIGURE_RECEIPTS_DOUBLED, other != 0);
     CHECK(other == 0, "I2: document %" PRIu32 " was given to two jobs, %" PRIu32 " and %" PRIu32,
           document, other - 1, index);
     oracle->claims[document] = index + 1;
@@ -290,7 +290,7 @@ static void check_archive(struct oracle *oracle, const struct sim *sim)
             check_claim(oracle, number, &document);
         } else if (!(oracle->auto_open && document.form == FORM_SHIFT_OPEN)) {
             bool fits = could_be_asked(oracle, sim, number, &document);
-            oracle->accounts.doubled += !fits;
+            figure_add(FIGURE_RECEIPTS_DOUBLED, !fits);
             CHECK(fits,
                   "I2: document %" PRIu32 " (form %u, %" PRIu64
                   " kopecks) belongs to no job: punched twice",
@@ -311,7 +311,7 @@ static void check_nothing_lost(struct oracle *oracle, const struct sim *sim)
 {
     uint32_t count = fnm_document_count(sim->fn.fnm);
     for (uint32_t number = count + 1; number < oracle->claims_capacity; number++) {
-        oracle->accounts.lost += oracle->claims[number] != 0;
+        figure_add(FIGURE_RECEIPTS_LOST, oracle->claims[number] != 0);
         CHECK(oracle->claims[number] == 0,
               "I1: document %" PRIu32 " was answered, and the FN does not have it", number);
     }

@@ -36,7 +36,7 @@ struct oracle_job {
 };
 
 struct oracle_accounts {
-    uint64_t attempted, done, refused, unknown_resolved, lost, doubled;
+    uint64_t attempted, done, refused, unknown_resolved;
     uint64_t receipts;  /* of done */
     uint64_t documents; /* of the FN, all checked */
 };

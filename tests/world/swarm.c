@@ -6,6 +6,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "proto/crc.h"
 #include "proto/error.h"
@@ -288,15 +290,25 @@ static void trouble_with_host(void)
     }
 }
 
-static void draw_swarm(uint64_t seed)
+/* A run, and what a shrunk one leaves out of it. */
+struct run_code {
+    uint64_t seed;
+    uint32_t without; /* bit 1 << enum trouble */
+    uint32_t steps;   /* at most; 0: all */
+};
+
+static void draw_swarm(const struct run_code *code)
 {
     memset(&swarm, 0, sizeof swarm);
     swarm.steps = 20 + sim_below(&sim, 30);
     for (unsigned i = 0; i < TROUBLES; i++) {
         if (sim_once_in(&sim, 3))
             swarm.chance[i] = 1 + sim_below(&sim, 12);
+        if ((code->without >> i & 1) != 0)
+            swarm.chance[i] = 0;
     }
-    (void)seed;
+    if (code->steps > 0 && code->steps < swarm.steps)
+        swarm.steps = code->steps;
 }
 
 /* ---- A run ---- */
@@ -410,15 +422,16 @@ static void finish(void)
     oracle_check_end(&oracle, &sim, true, !swarm.operator_forgot);
 }
 
-static uint32_t one_run(uint64_t seed)
+static uint32_t one_run(const struct run_code *code)
 {
+    uint64_t seed = code->seed;
     uint64_t dice = seed * 0x2545F4914F6CDD1Du + 1;
     const struct sim_geometry *geometry = &sim_geometries[dice % sim_geometry_count];
     oracle_free(&oracle);
     oracle_init(&oracle);
     sim_create(&sim, geometry, seed, true);
     host_create(&sim, sim_once_in(&sim, 3) ? HOST_SERIAL : HOST_TCP);
-    draw_swarm(seed);
+    draw_swarm(code);
     (void)sim_power_on(&sim);
     sim_run(&sim, 2000);
     sim_person(&sim, 200 + sim_below(&sim, 5000), 200 + sim_below(&sim, 5000));
@@ -442,21 +455,75 @@ static void run_swarm(const struct part *part)
 {
     uint32_t seeds = campaign_scale(part, 400, 400, 10000);
     for (uint32_t i = part->index; i < seeds; i += part->count) {
-        uint64_t seed = part->seed * 1000000 + i;
-        snprintf(check_replay, sizeof check_replay, "swarm %" PRIu64, seed);
-        campaign_progress(part, "swarm: seed %" PRIu64, seed);
-        uint32_t first = one_run(seed);
+        struct run_code code = {.seed = part->seed * 1000000 + i};
+        snprintf(check_replay, sizeof check_replay, "swarm %" PRIu64, code.seed);
+        campaign_progress(part, "swarm: seed %" PRIu64, code.seed);
+        uint32_t first = one_run(&code);
         figure_account(&oracle);
-        uint32_t second = one_run(seed);
+        uint32_t second = one_run(&code);
         CHECK(first == second, "I18: the same seed left another world");
         figure_account(&oracle);
         figure_add(FIGURE_SWARM_SEEDS, 1);
     }
 }
 
-static void replay_swarm(const char *code)
+/* "SEED", or "SEED without MASK steps N" as shrinking prints it. */
+static struct run_code read_code(const char *text)
 {
-    (void)one_run(strtoull(code, NULL, 10));
+    struct run_code code = {0};
+    int got = sscanf(text, "%" SCNu64 " without %" SCNx32 " steps %" SCNu32, &code.seed,
+                     &code.without, &code.steps);
+    CHECK(got == 1 || got == 3, "harness: not a run of the swarm: %s", text);
+    return code;
 }
 
-const struct campaign campaign_swarm = {"swarm", run_swarm, replay_swarm, 0};
+static void replay_swarm(const char *text)
+{
+    struct run_code code = read_code(text);
+    (void)one_run(&code);
+}
+
+/* In a process of its own, silently. */
+static bool breaks(const struct run_code *code)
+{
+    int status = 0;
+    fflush(NULL);
+    pid_t child = fork();
+    if (child == 0) {
+        if (freopen("/dev/null", "w", stderr) == NULL)
+            exit(2);
+        (void)one_run(code);
+        exit(0);
+    }
+    return child > 0 && waitpid(child, &status, 0) == child &&
+           (!WIFEXITED(status) || WEXITSTATUS(status) != 0);
+}
+
+/* Takes away troubles one by one, then steps, as long as the run still breaks. */
+static void shrink_swarm(const char *text, char *out, size_t size)
+{
+    struct run_code best = read_code(text);
+    if (best.steps == 0)
+        best.steps = 50;
+    CHECK(breaks(&best), "harness: this run breaks nothing: %s", text);
+    for (unsigned i = 0; i < TROUBLES; i++) {
+        struct run_code less = best;
+        less.without |= 1u << i;
+        if (breaks(&less))
+            best = less;
+    }
+    for (uint32_t by = best.steps / 2; by > 0; by /= 2) {
+        struct run_code less = best;
+        while (less.steps > by) {
+            less.steps -= by;
+            if (!breaks(&less))
+                break;
+            best = less;
+        }
+    }
+    snprintf(out, size, "%" PRIu64 " without %" PRIx32 " steps %" PRIu32, best.seed, best.without,
+             best.steps);
+}
+
+const struct campaign campaign_swarm = {
+    .name = "swarm", .run = run_swarm, .replay = replay_swarm, .shrink = shrink_swarm};

@@ -201,7 +201,7 @@ static void replay_years(const char *code)
     one_year(&part, seed, days);
 }
 
-const struct campaign campaign_years = {"years", run_years, replay_years, 0};
+const struct campaign campaign_years = {.name = "years", .run = run_years, .replay = replay_years};
 
 /* ---- The worst month ---- */
 
@@ -266,4 +266,5 @@ static void replay_outage(const char *code)
     one_outage(&part, seed, receipts);
 }
 
-const struct campaign campaign_outage = {"outage", run_outage, replay_outage, 1};
+const struct campaign campaign_outage = {
+    .name = "outage", .run = run_outage, .replay = replay_outage, .parts = 1};
