@@ -66,7 +66,6 @@ static void foreign(struct cash_register *reg, const char *text, uint32_t number
 /* The interrupted document was never formed. */
 static void never_happened(struct cash_register *reg)
 {
-    struct refusal why = reg->why;
     if (!register_append(reg, JOURNAL_ABORTED, reg->state.intent.key, KEY_SIZE)) {
         settled(reg);
         register_job_unknown(reg);
@@ -77,8 +76,7 @@ static void never_happened(struct cash_register *reg)
     if (!reg->job.attached)
         return;
     if (reg->job.refused) {
-        reg->why = why;
-        register_job_refused(reg);
+        register_job_refused(reg); /* reg->why is still the FN's reason */
     } else if (++reg->job.attempts < 3) {
         register_job_start(reg);
     } else {

@@ -185,13 +185,10 @@ static void on_formed(struct cash_register *reg)
 
 static void on_undone(struct cash_register *reg)
 {
-    struct refusal why = reg->why;
-    if (!register_append(reg, JOURNAL_ABORTED, reg->job.key, KEY_SIZE)) {
+    if (register_append(reg, JOURNAL_ABORTED, reg->job.key, KEY_SIZE))
+        register_job_refused(reg); /* with what explain_refusal found */
+    else
         register_job_unknown(reg);
-        return;
-    }
-    reg->why = why;
-    register_job_refused(reg);
 }
 
 bool register_fiscal_step(struct cash_register *reg)

@@ -161,6 +161,40 @@ static void test_text_between_items(void **state)
     }
 }
 
+/* A cash slip names its sum and what the drawer holds then. */
+static void test_cash_slips(void **state)
+{
+    (void)state;
+    ready_with_paper(FFD_1_05);
+    world_must(tag_job(LINK_CASH_IN, 1, TAG_CASH_SUM, "\x39\x30", 2));
+    world_run(&world, 3000);
+    assert_int_equal(count_text(last_paper(), "123.45"), 2);
+    world_must(tag_job(LINK_CASH_OUT, 2, TAG_CASH_SUM, "\x64", 1));
+    world_run(&world, 3000);
+    assert_int_equal(count_text(last_paper(), "1.00"), 1);
+    assert_int_equal(count_text(last_paper(), "122.45"), 1);
+    world_must(bare_job(LINK_X_REPORT, 3));
+    world_run(&world, 3000);
+    assert_int_equal(count_text(last_paper(), "122.45"), 1);
+    world_destroy(&world);
+}
+
+/* The host is told when the paper ends and when it is back. */
+static void test_paper_is_told(void **state)
+{
+    (void)state;
+    ready_with_paper(FFD_1_05);
+    (void)world_receive(&world);
+    for (unsigned out = 0; out < 2; out++) {
+        uint32_t events = world.events;
+        print_head_set_paper(world.head, out == 0 ? PRINT_HEAD_PAPER_OUT : PRINT_HEAD_PAPER_IN);
+        world_run(&world, 3000);
+        assert_int_equal(world_receive(&world), 0);
+        assert_true(world.events > events);
+    }
+    world_destroy(&world);
+}
+
 static void test_a_slip_without_text_is_no_slip(void **state)
 {
     (void)state;
@@ -498,6 +532,8 @@ int main(void)
         cmocka_unit_test(test_who_is_the_cashier_of_a_report),
         cmocka_unit_test(test_long_text),
         cmocka_unit_test(test_text_between_items),
+        cmocka_unit_test(test_cash_slips),
+        cmocka_unit_test(test_paper_is_told),
         cmocka_unit_test(test_a_slip_without_text_is_no_slip),
         cmocka_unit_test(test_fn_silent_while_a_slip_is_read),
         cmocka_unit_test(test_a_quick_change_of_the_roll),

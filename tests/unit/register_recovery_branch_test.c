@@ -183,6 +183,7 @@ static void test_every_form_is_found_again(void **state)
     assert_int_equal(world_power_on(&world), ERROR_NONE);
     world_run(&world, 3000);
     size_t size = world_registration(list, sizeof(list), FFD_1_2);
+    rig.traced[0] = '\0';
     cut_after_forming(FN_REGISTRATION_FORM_12, LINK_REGISTRATION, 6, list, size);
     restart();
     struct outcome outcome = world_must(world_job(&world, LINK_REGISTRATION, 6, list, size));
@@ -190,6 +191,7 @@ static void test_every_form_is_found_again(void **state)
     assert_int_equal(outcome.result.shift, 0);
     assert_int_equal(outcome.result.flags, LINK_RESULT_RECOVERED | LINK_RESULT_REPLAYED);
     assert_true(cash_register_registered(&world.firmware.cash_register));
+    assert_non_null(strstr(rig.traced, "recovery: found in the FN, document 1\n"));
 
     cut_after_forming(FN_STATE_FORM, LINK_STATE_REPORT, 7, NULL, 0);
     restart();

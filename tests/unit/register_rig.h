@@ -31,6 +31,7 @@ static struct {
     bool programs_fail, reads_fail, syncs_fail;
     uint8_t programs_fail_at, syncs_fail_at; /* FN command code */
     bool clock_fails;
+    char traced[4096];   /* lines for people, since it was emptied last */
     bool enquiries_lost; /* an answer that did not come cannot be asked for again */
     size_t host_takes;   /* bytes a write to the host takes at most; 0: all */
     /* The operator: confirms whatever comes while the network is up. */
@@ -64,6 +65,13 @@ static int rig_sync(void *context)
 static int rig_clock_set(void *context, unix_s time)
 {
     return rig.clock_fails ? -1 : world_clock_set(context, time);
+}
+
+static void rig_trace(void *context, enum board_trace_level level, const char *text)
+{
+    world_trace(context, level, text);
+    size_t used = strlen(rig.traced);
+    snprintf(rig.traced + used, sizeof(rig.traced) - used, "%s\n", text);
 }
 
 static struct lie *rig_find_lie(uint8_t command)
@@ -220,6 +228,7 @@ static inline void rig_create(bool slips_too)
     world.board.flash.erase = rig_erase;
     world.board.flash.sync = rig_sync;
     world.board.clock_set = rig_clock_set;
+    world.board.trace = rig_trace;
     world.board.net_open = rig_net_open;
     world.board.net_state = rig_net_state;
     world.board.net_read = rig_net_read;
