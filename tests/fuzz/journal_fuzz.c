@@ -2,7 +2,7 @@
  * input then damages: bytes overwritten, sectors copied over one another, checksums mended so that
  * wrong numbers are believed. Mounting, walking, finding, appending and erasing obey the rules of
  * NOR flash (the chip in RAM asserts them) and end; what was appended is found, also after the next
- * mount, and a refused mount has written nothing. */
+ * mount, and a refused mount has written nothing. One program or erase may fail or not happen. */
 #include "firmware/journal_internal.h"
 #include "proto/crc.h"
 #include "tests/fuzz/fuzz.h"
@@ -159,7 +159,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (flash.bytes == NULL)
         make_good_log();
     memset(flash.bytes, 0xFF, IMAGE);
-    if (input_number(&input, 1) % 8 == 0) {
+    unsigned mode = input_number(&input, 1);
+    if (mode % 8 == 0) {
         for (size_t done = 0; input.size > 0 && done < IMAGE; done++)
             flash.bytes[done] = input.data[done % input.size];
     } else {
@@ -168,9 +169,16 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     }
     memcpy(before, flash.bytes, IMAGE);
     uint16_t error = journal_mount(&journal, &board, region, replay, checkpoint, &sum);
-    if (error == ERROR_NONE)
+    if (error == ERROR_NONE) {
+        /* Flash that does not do as it is told, once: it must be noticed, and tried elsewhere. */
+        static const enum ram_fault faults[] = {RAM_FAULT_NONE, RAM_FAULT_SILENT, RAM_FAULT_ERROR,
+                                                RAM_FAULT_ERROR_DONE};
+        flash.fault = faults[mode / 8 % 4];
+        flash.fault_at = flash.operations + 1 + mode / 32;
         use_log();
-    else
+        flash.fault_at = 0;
+    } else {
         PROMISE(memcmp(before, flash.bytes, IMAGE) == 0);
+    }
     return 0;
 }
