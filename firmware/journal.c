@@ -155,7 +155,7 @@ static bool begin_sector(struct journal *journal, uint32_t distance, size_t chec
     bool first = journal->used_sectors == 0;
     journal->used_sectors = first ? 1 : journal->used_sectors + distance;
     journal->ahead_distance -= distance;
-    release(journal, journal->ahead_distance);
+    assert(journal->used_sectors + journal->ahead_distance <= journal->sectors);
     journal->head_sector = place.sector;
     journal->head_generation = place.generation;
     journal->head_offset = JOURNAL_SECTOR_HEADER_BYTES + record_span(checkpoint_size);
