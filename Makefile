@@ -34,7 +34,7 @@ main_kkt-ofd   := tools/ofd/main.c
 PROGRAMS := $(foreach p,kkt kkt-board kkt-fn kkt-ofd,$(if $(wildcard $(main_$(p))),$(p)))
 UNIT_TESTS := $(patsubst tests/unit/%.c,%,$(wildcard tests/unit/*_test.c))
 
-.PHONY: all help deps programs library tests test demo bench lint format install clean cortex-m3
+.PHONY: all help deps programs library tests test demo bench lint format install clean cortex-m3 kills
 all: programs library ## Build the PC side: programs and libkkt (default)
 programs: $(addprefix $(BUILD)/,$(PROGRAMS))
 library: $(BUILD)/libkkt.a $(BUILD)/libkkt.so
@@ -56,6 +56,16 @@ test: deps ## All tests, plain and with ASan+UBSan; ends with "N passed, N faile
 bench: deps ## Counted figures with their limits
 	@$(MAKE) --no-print-directory -s -j2 programs $(BUILD)/tests/bench/bench
 	@tests/bench/run $(BUILD)
+
+.PHONY: coverage
+coverage: deps ## Branch coverage by the unit tests, with limits
+	@tests/coverage
+
+KILLS ?= 1000
+SEED  ?= 1
+kills: deps ## KILLS (1000) SIGKILLs at every system call of a sale and at random, SEED (1); five places compared
+	@$(MAKE) --no-print-directory -s -j2 programs $(BUILD)/tests/e2e/kill_at.so
+	@python3 tests/e2e/kills.py --build $(BUILD) --kills $(KILLS) --seed $(SEED)
 
 lint: deps ## clang-format, clang-tidy, cppcheck, dependency directions, size ratchet
 	@tests/lint
@@ -117,9 +127,19 @@ $(BUILD)/tests/unit/world_%_test: $(BUILD)/tests/unit/world_%_test.o $(WORLD_ARC
 # These functions fail there when the test wants it.
 $(BUILD)/tests/unit/queue_branch_test: override LDFLAGS += $(addprefix -Wl$(comma)--wrap=,malloc calloc getrandom host_clock_boot_id host_clock_ms statx \
     sqlite3_create_function sqlite3_exec sqlite3_prepare_v2 sqlite3_prepare_v3 sqlite3_step sqlite3_column_text sqlite3_column_blob)
+$(BUILD)/tests/world/world: $(BUILD)/tests/world/main.o $(WORLD_ARCHIVE) $(LINK_ARCHIVES)
+	$(CC) $(LDFLAGS) $(SANITIZE) $< -Wl,--start-group $(WORLD_ARCHIVE) $(LINK_ARCHIVES) -Wl,--end-group $(LIBS) -o $@
 $(BUILD)/tests/unit/serial_test.o: EXTRA_CFLAGS += $(call pkg,--cflags umockdev-1.0)
 $(BUILD)/tests/bench/bench: $(BUILD)/tests/bench/bench.o $(LINK_ARCHIVES)
 	$(CC) $(LDFLAGS) $(SANITIZE) $< -Wl,--start-group $(LINK_ARCHIVES) -Wl,--end-group $(LIBS) -o $@
+$(BUILD)/tests/bench/journal_bench: $(BUILD)/tests/bench/journal_bench.o $(BUILD)/firmware.a $(BUILD)/proto.a
+	$(CC) $(LDFLAGS) $(SANITIZE) $^ $(call pkg,--libs sqlite3) -o $@
+$(BUILD)/tests/oracle/journal_images: $(BUILD)/tests/oracle/journal_images.o $(BUILD)/firmware.a $(BUILD)/proto.a
+	$(CC) $(LDFLAGS) $(SANITIZE) $^ -o $@
+# Preloaded into a program, so linked with nothing of ours; without sanitizers, which want to be first.
+$(BUILD)/tests/e2e/kill_at.so: tests/e2e/kill_at.c
+	@mkdir -p $(@D)
+	$(CC) -std=c11 $(WARN) -O2 -g -fPIC -D_GNU_SOURCE -fvisibility=hidden -shared $< -ldl -o $@
 tests: $(UNIT_TESTS:%=$(BUILD)/tests/unit/%)
 # Builds and runs tests/unit/NAME_test.c
 unit-%: $(BUILD)/tests/unit/%_test
@@ -140,16 +160,30 @@ cortex-m3: $(CM3)/firmware.elf ## Compile firmware and proto for a Cortex-M3 and
 
 # ---- Fuzzing: tests/fuzz/NAME_fuzz.c, all of it built by clang into build/fuzz ------------------
 
-FUZZ_TARGETS := $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/*_fuzz.c))
+FUZZ_TARGETS := $(patsubst tests/fuzz/%_fuzz.c,%,$(wildcard tests/fuzz/*_fuzz.c))
+FUZZ_LINK    ?= -fsanitize=fuzzer$(comma)address$(comma)undefined
 FUZZ_FLAGS    = -fsanitize=fuzzer-no-link$(comma)address$(comma)undefined -fno-sanitize-recover=all
 FUZZ_ARCHIVES = $(filter-out $(BUILD)/board/posix.a $(BUILD)/board/null.a $(BUILD)/board/tls.a,$(LINK_ARCHIVES))
+FUZZ_LIBS     = -Wl,--start-group $(FUZZ_ARCHIVES) -Wl,--end-group -lcmocka $(LIBS)
+FUZZ_MAKE     = $(MAKE) --no-print-directory -s BUILD=build/fuzz CC=clang CFLAGS="-O1 -g $(FUZZ_FLAGS)"
 SECONDS      ?= 10
-.PHONY: fuzz fuzz-targets
+.PHONY: fuzz fuzz-build fuzz-targets fuzz-canaries
+# A function __wrap_NAME of a target stands in the place of the product's NAME.
+FUZZ_WRAPS    = $$(nm $< | sed -n 's/.* T __wrap_/-Wl,--wrap=/p')
 $(BUILD)/tests/fuzz/%_fuzz: $(BUILD)/tests/fuzz/%_fuzz.o $(FUZZ_ARCHIVES)
-	$(CC) -fsanitize=fuzzer,address,undefined $< -Wl,--start-group $(FUZZ_ARCHIVES) -Wl,--end-group -lcmocka $(LIBS) -o $@
-fuzz-targets: $(FUZZ_TARGETS:%=$(BUILD)/tests/fuzz/%)
+	$(CC) $(FUZZ_LINK) $(FUZZ_WRAPS) $< $(FUZZ_LIBS) -o $@
+# A canary is the target with one bug: such a function that errs.
+$(BUILD)/tests/fuzz/%_canary.o: tests/fuzz/%_fuzz.c
+	@mkdir -p $(@D)
+	$(CC) $(ALL_CFLAGS) -DFUZZ_CANARY -MMD -MP -c $< -o $@
+$(BUILD)/tests/fuzz/%_canary: $(BUILD)/tests/fuzz/%_canary.o $(FUZZ_ARCHIVES)
+	$(CC) $(FUZZ_LINK) $(FUZZ_WRAPS) $< $(FUZZ_LIBS) -o $@
+fuzz-targets: $(FUZZ_TARGETS:%=$(BUILD)/tests/fuzz/%_fuzz)
+fuzz-canaries: $(FUZZ_TARGETS:%=$(BUILD)/tests/fuzz/%_canary)
+fuzz-build: # Targets and canaries, into build/fuzz
+	@$(FUZZ_MAKE) fuzz-targets fuzz-canaries
 fuzz: deps ## Fuzz every parser for SECONDS (10) each
-	@$(MAKE) --no-print-directory -s BUILD=build/fuzz CC=clang CFLAGS="-O1 -g $(FUZZ_FLAGS)" fuzz-targets
-	@tests/fuzz/run build/fuzz $(SECONDS)
+	@$(FUZZ_MAKE) fuzz-targets
+	@tests/fuzz/run $(SECONDS)
 
 -include $(shell find build -name '*.d' 2>/dev/null)

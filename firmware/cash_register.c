@@ -21,10 +21,9 @@ void register_trace(const struct cash_register *reg, enum board_trace_level leve
     char digits[11];
     size_t count = 0;
     size_t length = strlen(text);
-    if (length > sizeof(line) - sizeof(digits))
-        length = sizeof(line) - sizeof(digits);
+    assert(length > 0 && length <= sizeof(line) - sizeof(digits));
     memcpy(line, text, length);
-    if (length > 0 && line[length - 1] == ' ') {
+    if (line[length - 1] == ' ') {
         do {
             digits[count++] = (char)('0' + number % 10);
             number /= 10;
@@ -105,10 +104,10 @@ void register_job_start(struct cash_register *reg)
         return;
     if (job->code == LINK_RECEIPT && !reg->state.shift_open) {
         open_shift_first(reg);
-        if (!register_job_check(reg)) {
-            register_job_refused(reg);
-            return;
-        }
+        /* Everything it needs the receipt's checks have found already, the cashier too. */
+        bool good = register_job_check(reg);
+        assert(good);
+        (void)good;
     }
     if (register_job_is_fiscal(job->code))
         reg->phase = REGISTER_JOB_WAIT;
@@ -118,6 +117,15 @@ void register_job_start(struct cash_register *reg)
         register_job_do_local(reg);
 }
 
+/* What the journal knows of a key cannot be told. That is about the board and says nothing of the
+ * job, which may have been done: the answer names no key, and the driver keeps the job. */
+static void answer_unreadable(struct cash_register *reg, uint16_t error)
+{
+    struct refusal why = {.code = error};
+    reg->job.attached = false;
+    register_answer_refusal(reg, reg->job.code, link_server_exchange(reg->link), &why, NULL, true);
+}
+
 /* The same key again: the same answer, or a conflict. False: the key is new. */
 static bool answer_known_key(struct cash_register *reg)
 {
@@ -125,15 +133,21 @@ static bool answer_known_key(struct cash_register *reg)
     struct job_done done;
     if (reg->state.has_intent && memcmp(reg->state.intent.key, job->key, KEY_SIZE) == 0) {
         bool same = memcmp(reg->state.intent.digest, job->digest, DIGEST_SIZE) == 0;
+        job->key_asked = true;
         (void)register_refuse(reg, same ? ERROR_OUTCOME_UNKNOWN : ERROR_KEY_CONFLICT, 0, 0);
         register_job_refused(reg);
         return true;
     }
     int found = register_find_done(reg, job->key, &done);
+    job->key_asked = found >= 0;
     if (found == 0)
         return false;
-    if (found < 0 || memcmp(done.digest, job->digest, DIGEST_SIZE) != 0) {
-        (void)register_refuse(reg, found < 0 ? ERROR_JOURNAL_FAULT : ERROR_KEY_CONFLICT, 0, 0);
+    if (found < 0) {
+        answer_unreadable(reg, ERROR_JOURNAL_FAULT);
+        return true;
+    }
+    if (memcmp(done.digest, job->digest, DIGEST_SIZE) != 0) {
+        (void)register_refuse(reg, ERROR_KEY_CONFLICT, 0, 0);
         register_job_refused(reg);
         return true;
     }
@@ -164,6 +178,10 @@ static void accept_job(struct cash_register *reg, const struct link_request *req
         register_job_refused(reg);
         return;
     }
+    if (reg->boot_error != ERROR_NONE) {
+        answer_unreadable(reg, reg->boot_error);
+        return;
+    }
     uint8_t hash[SHA256_SIZE];
     struct sha256 sha;
     sha256_init(&sha);
@@ -171,9 +189,8 @@ static void accept_job(struct cash_register *reg, const struct link_request *req
     sha256_update(&sha, job->body, job->size);
     sha256_final(&sha, hash);
     memcpy(job->digest, hash, DIGEST_SIZE);
-    if (reg->boot_error == ERROR_NONE && answer_known_key(reg))
-        return;
-    register_job_start(reg);
+    if (!answer_known_key(reg))
+        register_job_start(reg);
 }
 
 /* Right after start the head and the FN have not told their state yet: a job waits for that a
@@ -201,7 +218,8 @@ static bool may_take_job(const struct cash_register *reg, uint8_t code)
     bool between = reg->phase == REGISTER_IDLE || reg->phase == REGISTER_BOOT;
     bool to_refuse = reg->phase < REGISTER_IDLE && reg->boot_failures > 0 &&
                      (register_job_is_fiscal(code) || code == LINK_COPY);
-    return (between || to_refuse) && !reg->job.attached && !too_early(reg) && !paper_is_behind(reg);
+    assert(!reg->job.attached); /* its request would still hold the link's buffer */
+    return (between || to_refuse) && !too_early(reg) && !paper_is_behind(reg);
 }
 
 static bool take_requests(struct cash_register *reg)
@@ -213,8 +231,11 @@ static bool take_requests(struct cash_register *reg)
     }
     uint8_t code = link_server_waiting(reg->link);
     bool job = code >= LINK_JOB_FIRST && code <= LINK_JOB_LAST;
-    if (code == 0 || (job && !may_take_job(reg, code)) || !link_server_take(reg->link, &request))
+    if (code == 0 || (job && !may_take_job(reg, code)))
         return false;
+    bool taken = link_server_take(reg->link, &request);
+    assert(taken); /* one waits, and the caller saw that it can be answered */
+    (void)taken;
     if (job)
         accept_job(reg, &request);
     else

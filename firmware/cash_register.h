@@ -79,6 +79,8 @@ struct register_job {
     uint8_t flags; /* enum link_result_flags */
     uint8_t attempts;
     bool refused; /* the FN refused to form it; why is known, the archive must agree */
+    bool
+        key_asked; /* the journal was asked about the key: a refusal proves that nothing happened */
     uint32_t copy_of;
     mono_ms started;
 };
@@ -116,18 +118,22 @@ struct cash_register {
     struct register_job job, outer;
     bool has_outer;
     struct refusal why;
+    struct receipt_summary summary; /* of the receipt that was checked last */
     /* Board-made tags of the document under way; then what the FN added, for paper. */
     uint8_t added[ADDED_BYTES];
     size_t added_size;
     uint8_t chunk[FN_DATA_MAX];
     size_t feed_offset;    /* over body, then added */
+    unix_s document_time;  /* as the FN was told last */
     bool settings_changed; /* the owner must pass them on to printer and operator client */
     /* Read-back. */
     enum read_purpose read_purpose;
     uint32_t read_document;
-    uint16_t read_form;
+    uint16_t read_form, read_length; /* as 45h announced them */
     size_t read_size, read_mark;
     uint16_t read_exchange;
+    uint8_t read_gone;      /* so often in a row the text of the next slip was said to be gone */
+    uint16_t read_failures; /* ... could not be read, for whatever reason */
 };
 
 void cash_register_init(struct cash_register *reg);

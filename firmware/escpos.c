@@ -128,7 +128,11 @@ void escpos_line(struct byte_writer *out, const struct slip_line *line, uint8_t 
         put_qr(out, line->text, line->length);
         return;
     }
-    for (size_t i = 0; i < line->length; i++)
-        put_u8(out, line->text[i] < ' ' || line->text[i] == 0x7F ? ' ' : line->text[i]);
+    size_t start = out->length;
+    put_bytes(out, line->text, line->length);
+    size_t end = out->length < out->capacity ? out->length : out->capacity;
+    uint8_t *text = out->data;
+    for (size_t i = start; i < end; i++)
+        text[i] = text[i] < ' ' || text[i] == 0x7F ? ' ' : text[i];
     put_u8(out, LF);
 }

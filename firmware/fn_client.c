@@ -3,6 +3,8 @@
 #include <assert.h>
 #include <string.h>
 
+#define READ_BYTES 32u
+
 void fn_client_init(struct fn_client *fn, const struct board *board)
 {
     memset(fn, 0, sizeof(*fn));
@@ -118,26 +120,42 @@ static void accept_answer(struct fn_client *fn, uint8_t code, const uint8_t *dat
     fn->state = FN_STATE_DONE;
 }
 
+/* True when the answer is there. What came with it but behind it answers nothing: fn_start throws
+ * such bytes away in any case. */
+static bool read_answer(struct fn_client *fn, bool *bad)
+{
+    uint8_t bytes[READ_BYTES];
+    for (unsigned count = 0; count < FN_FRAME_MAX * 2; count += READ_BYTES) {
+        int got = fn->board->port_read(fn->board->context, BOARD_PORT_FN, bytes, sizeof(bytes));
+        size_t size_got = got > 0 ? (size_t)got : 0;
+        for (size_t i = 0; i < size_got; i++) {
+            i += fn_decoder_fill(&fn->decoder, bytes + i, size_got - i);
+            if (i == size_got)
+                break;
+            uint8_t code = 0;
+            const uint8_t *data = NULL;
+            size_t size = 0;
+            enum fn_decoded decoded = fn_decoder_push(&fn->decoder, bytes[i], &code, &data, &size);
+            if (decoded == FN_DECODED_FRAME) {
+                accept_answer(fn, code, data, size);
+                return true;
+            }
+            *bad = *bad || decoded == FN_DECODED_BAD;
+        }
+        if (got <= 0)
+            break;
+    }
+    return false;
+}
+
 enum fn_state fn_client_step(struct fn_client *fn, mono_ms now)
 {
     if (fn->state != FN_STATE_WAITING)
         return fn->state;
     send_pending(fn);
     bool bad = false;
-    for (unsigned count = 0; count < FN_FRAME_MAX * 2; count++) {
-        uint8_t byte;
-        if (fn->board->port_read(fn->board->context, BOARD_PORT_FN, &byte, 1) <= 0)
-            break;
-        uint8_t code = 0;
-        const uint8_t *data = NULL;
-        size_t size = 0;
-        enum fn_decoded decoded = fn_decoder_push(&fn->decoder, byte, &code, &data, &size);
-        if (decoded == FN_DECODED_FRAME) {
-            accept_answer(fn, code, data, size);
-            return fn->state;
-        }
-        bad = bad || decoded == FN_DECODED_BAD;
-    }
+    if (read_answer(fn, &bad))
+        return fn->state;
     if (bad || now >= fn->deadline) {
         if (!ask_again(fn, now, bad)) {
             fn->present = false;

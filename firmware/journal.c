@@ -61,7 +61,7 @@ static int erase_step(struct journal *journal)
     journal->erase_units_left = 0;
     journal->ahead_distance = distance;
     if (!good) {
-        if (journal->erase_failures < UINT8_MAX)
+        if (journal->erase_failures < ERASE_FAILURES)
             journal->erase_failures++;
         return -1;
     }
@@ -147,8 +147,9 @@ static bool begin_sector(struct journal *journal, uint32_t distance, size_t chec
 {
     struct place place = place_ahead(journal, distance, JOURNAL_SECTOR_HEADER_BYTES);
     if (!fill_sector(journal, &place, checkpoint_size)) {
+        /* Its checkpoint may be whole: the next try's must be the only one of its number. */
         (void)flash_zero(journal, place_address(journal, place.sector, 0),
-                         JOURNAL_SECTOR_HEADER_BYTES);
+                         JOURNAL_SECTOR_HEADER_BYTES + record_span(checkpoint_size));
         return false;
     }
     bool first = journal->used_sectors == 0;
@@ -192,6 +193,9 @@ uint16_t journal_roll(struct journal *journal, size_t record_size)
         (void)footer_put(journal);
         journal->head_sealed = true;
     }
+    /* The checkpoint counts every record before it: none of them may be lost when it is not. */
+    if (!flash_sync(journal))
+        return ERROR_JOURNAL_FAULT;
     uint32_t from = 1;
     for (unsigned try = 0; try < SECTOR_TRIES; try++) {
         uint32_t distance = find_erased(journal, from);

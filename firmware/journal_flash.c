@@ -117,11 +117,8 @@ bool flash_zero(struct journal *journal, uint32_t address, size_t size)
 
 bool bytes_are(const uint8_t *bytes, size_t size, uint8_t value)
 {
-    for (size_t i = 0; i < size; i++) {
-        if (bytes[i] != value)
-            return false;
-    }
-    return true;
+    /* The first is, and each is like the one before it: libraries compare words at a time. */
+    return size == 0 || (bytes[0] == value && memcmp(bytes, bytes + 1, size - 1) == 0);
 }
 
 bool flash_skip_blank(struct journal *journal, uint32_t sector, uint32_t from, uint32_t to,
@@ -410,36 +407,50 @@ static bool header_plausible(const struct scan *scan, const uint8_t *bytes,
            (header->sequence >= scan->expected && header->sequence - scan->expected <= reach);
 }
 
+/* A header was believed without its payload, and what follows it does not fit: it may lie about its
+ * size or number. True when its record is not whole; the search then goes on inside it. */
+static bool scan_take_back(struct scan *scan)
+{
+    if (!scan->believed)
+        return false;
+    scan->believed = false;
+    if (record_body_check(scan->journal, &scan->found, &scan->record, NULL, 0))
+        return false;
+    scan->damaged++;
+    scan->lost = true;
+    scan->next.offset = scan->found.offset + RECORD_ALIGN;
+    scan->expected = scan->expected_before;
+    return true;
+}
+
+static void scan_damage(struct scan *scan)
+{
+    scan->damaged += scan->lost ? 0u : 1u;
+    scan->lost = true;
+    scan->next.offset += RECORD_ALIGN;
+}
+
 /* One record, or one step over something else. */
 static bool scan_step(struct scan *scan, const uint8_t *bytes, bool check)
 {
     struct journal *journal = scan->journal;
     struct record_header header;
-    if (!header_plausible(scan, bytes, &header)) {
-        scan->damaged += scan->lost ? 0u : 1u;
-        scan->lost = true;
-        scan->next.offset += RECORD_ALIGN;
+    bool plausible = header_plausible(scan, bytes, &header);
+    if ((!plausible || header.sequence != scan->expected) && scan_take_back(scan))
         return false;
-    }
-    bool whole = true;
-    if (check)
-        whole = record_body_check(journal, &scan->next, &header,
-                                  journal->scratch + JOURNAL_RECORD_HEADER_BYTES,
-                                  LIMIT_JOURNAL_RECORD_BYTES);
-    else if (scan->lost)
-        whole = record_body_check(journal, &scan->next, &header, NULL, 0);
-    if (!whole && scan->lost) {
-        scan->next.offset += RECORD_ALIGN;
+    uint8_t *payload = check ? journal->scratch + JOURNAL_RECORD_HEADER_BYTES : NULL;
+    check = check || scan->lost;
+    if (!plausible || (check && !record_body_check(journal, &scan->next, &header, payload,
+                                                   LIMIT_JOURNAL_RECORD_BYTES))) {
+        scan_damage(scan);
         return false;
     }
     scan->found = scan->next;
     scan->record = header;
     scan->next.offset += record_span(header.size);
+    scan->expected_before = scan->expected;
     scan->expected = header.sequence + 1;
-    if (!whole) {
-        scan->damaged++;
-        return false;
-    }
+    scan->believed = !check;
     scan->lost = false;
     scan->clean_end = scan->next.offset;
     return true;
@@ -448,16 +459,23 @@ static bool scan_step(struct scan *scan, const uint8_t *bytes, bool check)
 bool scan_next(struct scan *scan, bool check)
 {
     uint8_t bytes[JOURNAL_RECORD_HEADER_BYTES];
-    while (!scan->journal->read_failed && scan->next.offset + sizeof(bytes) <= scan->limit) {
+    while (!scan->journal->read_failed) {
+        if (scan->next.offset + sizeof(bytes) > scan->limit) {
+            if (scan_take_back(scan))
+                continue;
+            return false;
+        }
         uint32_t address = place_address(scan->journal, scan->next.sector, scan->next.offset);
         if (!flash_read(scan->journal, address, bytes, sizeof(bytes)))
             return false;
         if (bytes_are(bytes, RECORD_ALIGN, 0)) {
+            if (scan_take_back(scan))
+                continue;
             scan->next.offset = dead_end(scan);
             if (!scan->lost)
                 scan->clean_end = scan->next.offset;
         } else if (bytes_are(bytes, sizeof(bytes), 0xFF)) {
-            if (!scan->lost || !blank_stretch(scan))
+            if (!scan_take_back(scan) && (!scan->lost || !blank_stretch(scan)))
                 return false;
         } else if (scan_step(scan, bytes, check)) {
             return true;

@@ -50,17 +50,19 @@ struct sector_header {
     uint32_t first_sequence; /* VALID only */
 };
 
-/* A walk over the records of one sector. It steps over damage: a record whose header is whole is
- * skipped by its size, otherwise every aligned offset is tried until a whole record is found. A
- * read error ends it (journal->read_failed). */
+/* A walk over the records of one sector. It steps over damage: every aligned offset is tried until
+ * a whole record is found. A header that is believed without its payload being read is taken back
+ * when what follows it does not fit. A read error ends the walk (journal->read_failed). */
 struct scan {
     struct journal *journal;
     struct place next;
-    uint32_t limit;     /* offset where records end at the latest */
-    uint32_t expected;  /* lowest sequence number that may come; 0: any */
-    uint32_t clean_end; /* end of the last whole record, or of the zeroed bytes after it */
+    uint32_t limit;           /* offset where records end at the latest */
+    uint32_t expected;        /* lowest sequence number that may come; 0: any */
+    uint32_t expected_before; /* the same before the record returned last */
+    uint32_t clean_end;       /* end of the last whole record, or of the zeroed bytes after it */
     uint32_t damaged;
     bool lost;          /* looking for a record after damage */
+    bool believed;      /* the record returned last was not read but for its header */
     struct place found; /* where the record returned last starts */
     struct record_header record;
 };
@@ -71,9 +73,13 @@ static inline uint32_t record_span(size_t payload_size)
            ~(RECORD_ALIGN - 1);
 }
 
+#define KEYED_TYPES                                                                                \
+    (1u << JOURNAL_INTENT | 1u << JOURNAL_DONE | 1u << JOURNAL_ABORTED | 1u << JOURNAL_SLIP)
+
 static inline bool type_has_key(uint8_t type)
 {
-    return type >= JOURNAL_INTENT && type <= JOURNAL_SLIP;
+    assert(type <= RECORD_TYPE_MAX);
+    return (KEYED_TYPES >> type & 1u) != 0;
 }
 
 /* The sector `distance` steps before the head. */

@@ -120,10 +120,10 @@ static uint16_t create(struct journal *journal, bool formatting)
     journal->head_sealed = true;
     journal->next_sequence = 1;
     count_ahead(journal);
-    uint16_t error = journal_roll(journal, 0);
-    if (error == ERROR_NONE && flash_sync(journal))
-        (void)flash_zero(journal, place_address(journal, last, 0), JOURNAL_SECTOR_HEADER_BYTES);
-    return error;
+    if (journal_roll(journal, 0) != ERROR_NONE || !flash_sync(journal))
+        return ERROR_JOURNAL_FAULT;
+    (void)flash_zero(journal, place_address(journal, last, 0), JOURNAL_SECTOR_HEADER_BYTES);
+    return ERROR_NONE;
 }
 
 /* ---- Opening ---- */
@@ -140,6 +140,18 @@ static bool checkpoint_is_whole(struct journal *journal, struct place place,
            record_body_check(journal, &place, header, NULL, 0);
 }
 
+/* The only header of a log in its first sector may be rotten: its checkpoint proves it. */
+static void find_first_sector(struct journal *journal, struct survey *survey)
+{
+    struct place first = {0, journal->sectors, 0};
+    struct record_header checkpoint;
+    if (!checkpoint_is_whole(journal, first, &checkpoint))
+        return;
+    survey->newest = survey->oldest = first.generation;
+    survey->newest_sequence = checkpoint.sequence;
+    survey->valid = 1;
+}
+
 /* The sector after the newest whole header may be newer still: its header torn (then it has a
  * checkpoint and no record) or rotten. The checkpoint proves the generation. A torn header is
  * completed. */
@@ -152,8 +164,6 @@ static void adopt_next(struct journal *journal)
         return;
     journal->head_sector = next.sector;
     journal->head_generation = next.generation;
-    if (journal->used_sectors < journal->sectors)
-        journal->used_sectors++;
     uint8_t wanted[SECTOR_HEADER_BODY];
     uint32_t address = place_address(journal, next.sector, 4);
     sector_header_put(journal, next.generation, checkpoint.sequence, wanted);
@@ -275,9 +285,9 @@ static uint16_t open_log(struct journal *journal, const struct survey *survey,
     journal->head_sector = survey->newest_sector;
     journal->head_generation = survey->newest;
     journal->next_sequence = (uint64_t)survey->newest_sequence + 1;
-    uint32_t before = survey->newest - survey->oldest;
-    journal->used_sectors = before < journal->sectors ? before + 1 : journal->sectors;
     adopt_next(journal);
+    uint32_t before = journal->head_generation - survey->oldest;
+    journal->used_sectors = before < journal->sectors ? before + 1 : journal->sectors;
     uint16_t error = replay_all(journal, replay);
     if (error != ERROR_NONE)
         return error;
@@ -290,7 +300,8 @@ static uint16_t open_log(struct journal *journal, const struct survey *survey,
     if (survey->formatting)
         (void)flash_zero(journal, place_address(journal, survey->formatting_sector, 0),
                          JOURNAL_SECTOR_HEADER_BYTES);
-    return ERROR_NONE;
+    /* Whoever wrote the newest records may have died before its sync: from here on they count. */
+    return flash_sync(journal) ? ERROR_NONE : ERROR_JOURNAL_FAULT;
 }
 
 uint16_t journal_mount(struct journal *journal, const struct board *board,
@@ -316,6 +327,10 @@ uint16_t journal_mount(struct journal *journal, const struct board *board,
     if (survey.newer)
         return ERROR_VERSION_UNSUPPORTED;
     if (survey.foreign)
+        return ERROR_JOURNAL_FAULT;
+    if (survey.valid == 0 && !survey.formatting)
+        find_first_sector(journal, &survey);
+    if (journal->read_failed)
         return ERROR_JOURNAL_FAULT;
     uint16_t error =
         survey.valid == 0 ? create(journal, survey.formatting) : open_log(journal, &survey, replay);

@@ -10,6 +10,31 @@
 
 static const char NO_LABEL[] = "";
 
+static void frame_open(struct layout_frame *frame, const struct layout_row *rows,
+                       const uint8_t *data, size_t size)
+{
+    struct tlv_reader reader;
+    struct tlv tlv;
+    memset(frame, 0, sizeof *frame);
+    frame->row = rows;
+    frame->data = data;
+    frame->size = size;
+    tlv_reader_init(&reader, data, size);
+    while (tlv_next(&reader, &tlv) == 1)
+        frame->tags[tlv.tag % LAYOUT_TAG_BITS / 32] |= (uint32_t)1 << tlv.tag % 32;
+}
+
+/* False: no element has this tag. */
+static bool may_hold(const struct layout_frame *frame, uint16_t tag)
+{
+    return (frame->tags[tag % LAYOUT_TAG_BITS / 32] >> tag % 32 & 1) != 0;
+}
+
+static bool find(const struct layout_frame *frame, uint16_t tag, struct tlv *out)
+{
+    return may_hold(frame, tag) && tlv_find(frame->data, frame->size, tag, out) == 1;
+}
+
 void layout_init(struct layout *layout, const uint8_t *tlv, size_t size, uint16_t form,
                  uint8_t marks, uint8_t columns)
 {
@@ -22,9 +47,7 @@ void layout_init(struct layout *layout, const uint8_t *tlv, size_t size, uint16_
                       : columns < 16                                    ? 16
                                                                         : columns;
     layout->depth = 1;
-    layout->frames[0].row = layout_script(form);
-    layout->frames[0].data = tlv;
-    layout->frames[0].size = size;
+    frame_open(&layout->frames[0], layout_script(form), tlv, size);
 }
 
 /* The writer of the paragraph being composed. */
@@ -138,8 +161,8 @@ static void compose_duo(struct layout *layout, const struct layout_frame *frame,
                         const struct layout_row *row)
 {
     struct tlv left, right;
-    bool has_left = row->tag != 0 && tlv_find(frame->data, frame->size, row->tag, &left) == 1;
-    bool has_right = row->tag2 != 0 && tlv_find(frame->data, frame->size, row->tag2, &right) == 1;
+    bool has_left = row->tag != 0 && find(frame, row->tag, &left);
+    bool has_right = row->tag2 != 0 && find(frame, row->tag2, &right);
     struct byte_writer out = paragraph_begin(layout);
     if (has_left) {
         layout_label(&out, row_label(layout, row, &left));
@@ -195,7 +218,7 @@ static void compose_item_name(struct layout *layout, const struct layout_frame *
         layout_label(&out, check == 0x0F                          ? "[М+] "
                            : (check & 3) == 1 || (check & 4) != 0 ? "[М-] "
                                                                   : "[М] ");
-    if (tlv_find(frame->data, frame->size, TAG_ITEM_NAME, &name) == 1)
+    if (find(frame, TAG_ITEM_NAME, &name))
         layout_text(&out, name.value, name.length);
     if (written(&out) != 0)
         paragraph_end(layout, &out, PARAGRAPH_TEXT, 0, 0);
@@ -206,23 +229,21 @@ static void compose_item_cost(struct layout *layout, const struct layout_frame *
 {
     struct tlv quantity, unit, price, cost;
     struct byte_writer out = paragraph_begin(layout);
-    if (tlv_find(frame->data, frame->size, TAG_ITEM_QUANTITY, &quantity) == 1 &&
-        layout_value(&out, &quantity)) {
-        if (tlv_find(frame->data, frame->size, TAG_ITEM_MEASURE, &unit) == 1 ||
-            tlv_find(frame->data, frame->size, TAG_ITEM_UNIT_TEXT, &unit) == 1) {
+    if (find(frame, TAG_ITEM_QUANTITY, &quantity) && layout_value(&out, &quantity)) {
+        if (find(frame, TAG_ITEM_MEASURE, &unit) || find(frame, TAG_ITEM_UNIT_TEXT, &unit)) {
             size_t before = out.length;
             put_u8(&out, ' ');
             if (!layout_value(&out, &unit))
                 out.length = before;
         }
     }
-    if (tlv_find(frame->data, frame->size, TAG_ITEM_PRICE, &price) == 1) {
+    if (find(frame, TAG_ITEM_PRICE, &price)) {
         if (written(&out) != 0)
             put_bytes(&out, " x ", 3);
         layout_value(&out, &price);
     }
     size_t label = written(&out);
-    if (tlv_find(frame->data, frame->size, TAG_ITEM_SUM, &cost) == 1) {
+    if (find(frame, TAG_ITEM_SUM, &cost)) {
         put_u8(&out, '=');
         layout_value(&out, &cost);
     }
@@ -235,16 +256,15 @@ static void compose_item_kind(struct layout *layout, const struct layout_frame *
     struct tlv tlv;
     uint64_t kop;
     struct byte_writer out = paragraph_begin(layout);
-    if (tlv_find(frame->data, frame->size, TAG_ITEM_PAYMENT_METHOD, &tlv) == 1)
+    if (find(frame, TAG_ITEM_PAYMENT_METHOD, &tlv))
         layout_value(&out, &tlv);
     size_t before = out.length;
     if (before != 0)
         put_bytes(&out, ", ", 2);
-    if (tlv_find(frame->data, frame->size, TAG_ITEM_SUBJECT, &tlv) != 1 ||
-        !layout_value(&out, &tlv))
+    if (!find(frame, TAG_ITEM_SUBJECT, &tlv) || !layout_value(&out, &tlv))
         out.length = before;
     size_t label = written(&out);
-    if (tlv_find(frame->data, frame->size, TAG_VAT_RATE, &tlv) == 1 && layout_value(&out, &tlv) &&
+    if (find(frame, TAG_VAT_RATE, &tlv) && layout_value(&out, &tlv) &&
         tlv_find_vln(frame->data, frame->size, TAG_ITEM_VAT_SUM, &kop) && kop != 0) {
         put_bytes(&out, " =", 2);
         layout_money(&out, kop);
@@ -316,11 +336,7 @@ static void compose_free_qr(struct layout *layout, const struct tlv *tlv)
 static void push(struct layout *layout, const struct layout_row *rows, const struct tlv *tlv)
 {
     assert(layout->depth < LAYOUT_DEPTH);
-    struct layout_frame *frame = &layout->frames[layout->depth++];
-    frame->row = rows;
-    frame->data = tlv->value;
-    frame->size = tlv->length;
-    frame->offset = 0;
+    frame_open(&layout->frames[layout->depth++], rows, tlv->value, tlv->length);
     switch (tlv->tag) {
     case TAG_COUNTERS_SALE:
     case TAG_COUNTERS_KIND_SALE:
@@ -355,6 +371,14 @@ static bool in_body(uint16_t tag)
            tag == TAG_SLIP_QR;
 }
 
+static int next_in_body(struct tlv_reader *reader, struct tlv *out)
+{
+    int got;
+    while ((got = tlv_next(reader, out)) == 1 && !in_body(out->tag))
+        continue;
+    return got;
+}
+
 static void compose_body(struct layout *layout, const struct tlv *tlv)
 {
     if (tlv->tag == TAG_ITEM)
@@ -382,14 +406,14 @@ static bool step_element(struct layout *layout, struct layout_frame *frame)
     const struct layout_row *row = frame->row;
     struct tlv_reader reader;
     struct tlv tlv;
+    if (row->op != ROW_BODY && !may_hold(frame, row->tag))
+        return false;
     tlv_reader_init(&reader, frame->data, frame->size);
     reader.offset = frame->offset;
-    for (;;) {
-        if (tlv_next(&reader, &tlv) != 1)
-            return false;
-        if (row->op == ROW_BODY ? in_body(tlv.tag) : tlv.tag == row->tag)
-            break;
-    }
+    int got =
+        row->op == ROW_BODY ? next_in_body(&reader, &tlv) : tlv_next_tag(&reader, row->tag, &tlv);
+    if (got != 1)
+        return false;
     frame->offset = reader.offset;
     switch (row->op) {
     case ROW_LINE:

@@ -41,7 +41,8 @@ struct slip_line {
     uint16_t length;   /* TEXT: at most the columns (half with WIDE) */
 };
 
-#define LAYOUT_DEPTH     4u    /* a document, 1157 in it, 1129 in that */
+#define LAYOUT_DEPTH     4u /* a document, 1157 in it, 1129 in that */
+#define LAYOUT_TAG_BITS  128u
 #define LAYOUT_PARAGRAPH 1024u /* bytes of one paragraph; a longer text is cut */
 
 struct layout_row; /* one row of a script (firmware/layout_script.h) */
@@ -52,6 +53,9 @@ struct layout_frame {
     const uint8_t *data;
     size_t size;
     size_t offset; /* of the next element for rows that take several */
+    /* Bit tag % LAYOUT_TAG_BITS of each element's tag: most rows of a script have no element in a
+     * document, and need not look for one. */
+    uint32_t tags[LAYOUT_TAG_BITS / 32];
 };
 
 struct layout {

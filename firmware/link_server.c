@@ -39,12 +39,12 @@ static void forget_peer(struct link_server *link)
     link->announce = false;
 }
 
-static void refuse_now(struct link_server *link, const struct link_frame *frame, uint16_t code)
+static void tell_busy(struct link_server *link, const struct link_frame *frame)
 {
     if (!link_server_can_answer(link))
         return; /* the asker's time-out repairs it */
     struct byte_writer writer;
-    struct refusal why = {.code = code};
+    struct refusal why = {.code = ERROR_BUSY};
     byte_writer_init(&writer, link->small, sizeof(link->small));
     link_refusal_put(&writer, &why);
     if (is_job(frame->code) && frame->length >= KEY_SIZE)
@@ -71,7 +71,7 @@ static void receive_meanwhile(struct link_server *link, const struct link_frame 
                                                    .size = frame->length};
         link->side_ready = true;
     } else {
-        refuse_now(link, frame, ERROR_BUSY);
+        tell_busy(link, frame);
     }
 }
 
@@ -98,9 +98,8 @@ static void receive_frame(struct link_server *link, const struct link_frame *fra
         return;
     }
     int added = link_assembler_add(&link->assembler, frame);
-    if (added == -2) {
-        refuse_now(link, frame, ERROR_TOO_LARGE);
-    } else if (added == 1) {
+    assert(added != -2); /* the buffer holds any message that a frame may belong to */
+    if (added == 1) {
         link->request = (struct link_request){.code = link->assembler.code,
                                               .exchange = link->assembler.exchange,
                                               .body = link->message,
@@ -119,14 +118,15 @@ static void receive_bytes(struct link_server *link, mono_ms now)
         if (got <= 0)
             break;
         link->last_byte = now;
-        for (int i = 0; i < got; i++) {
+        for (size_t i = 0; i < (size_t)got;) {
             struct link_frame frame;
-            if (link_decoder_push(&link->decoder, chunk[i], &frame))
+            i += link_decoder_fill(&link->decoder, chunk + i, (size_t)got - i);
+            if (i < (size_t)got && link_decoder_push(&link->decoder, chunk[i++], &frame))
                 receive_frame(link, &frame);
         }
     }
-    if (link->assembler.active && !link->working && !link->ready &&
-        now - link->last_byte > HOST_FRAGMENT_TIMEOUT_MS)
+    assert(!link->assembler.active || (!link->working && !link->ready)); /* it owns `message` */
+    if (link->assembler.active && now - link->last_byte > HOST_FRAGMENT_TIMEOUT_MS)
         link_assembler_init(&link->assembler, link->message, sizeof(link->message));
 }
 
@@ -192,7 +192,7 @@ static void send_bytes(struct link_server *link, mono_ms now)
                     finish_sending(link);
                     add_events(link);
                 }
-            } else if (link->event_count > 0 && idle(link)) {
+            } else if (link->event_count > 0 && now >= link->events_due && idle(link)) {
                 link->wire_size = link->wire_sent = 0;
                 add_events(link);
             } else {
@@ -260,13 +260,13 @@ bool link_server_take_side(struct link_server *link, struct link_request *out)
 void link_server_answer(struct link_server *link, uint8_t code, uint16_t exchange,
                         const uint8_t *data, size_t size, bool main)
 {
-    assert(link_server_can_answer(link));
+    assert(link_server_can_answer(link) && size >= 2);
     if (main && link->orphaned) {
         link_server_give_back(link); /* nobody waits for it; the key tells it to whoever asks */
         return;
     }
     /* "Ask again" for this job: the one that waits behind it must not become a document first. */
-    uint16_t told = size >= 2 ? get_u16le(data) : ERROR_NONE;
+    uint16_t told = get_u16le(data);
     if (main && told >= ERROR_OUTCOME_UNKNOWN && is_job(link->side_request.code))
         link->side_ready = false;
     link->sending = true;
@@ -306,6 +306,8 @@ void link_server_give_back(struct link_server *link)
 void link_server_event(struct link_server *link, uint8_t code, const uint8_t *body, size_t size)
 {
     assert(size <= sizeof(link->events[0].body));
+    if (link->event_count == 0)
+        link->events_due = link->now + LINK_EVENT_WAIT_MS;
     if (link->event_count == LINK_EVENTS) {
         link->event_count--;
         memmove(&link->events[0], &link->events[1], link->event_count * sizeof(link->events[0]));

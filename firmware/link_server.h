@@ -5,7 +5,9 @@
  * answer (its new exchange number gets it), a request of one fragment waits in a small side buffer
  * (queries are answered meanwhile, a job is next), anything else is told BUSY at once.
  *
- * Events wait for the answer under way and travel with it; with nothing under way they go at once.
+ * Events wait for the answer under way and travel with it; with nothing under way they wait
+ * LINK_EVENT_WAIT_MS for one, since under load the next answer comes within that time, and what is
+ * sent by itself costs both sides as much as an answer.
  *
  * Always true: an answer carries the exchange number of the newest request it belongs to; after a
  * new peer connected nothing meant for the old one is sent; a peer that takes no byte for
@@ -19,9 +21,10 @@
 #include "firmware/limits.h"
 #include "proto/link_message.h"
 
-#define LINK_SMALL_BYTES 1024u
-#define LINK_EVENTS      8u
-#define LINK_STALL_MS    5000u
+#define LINK_SMALL_BYTES   1024u
+#define LINK_EVENTS        8u
+#define LINK_STALL_MS      5000u
+#define LINK_EVENT_WAIT_MS 10u
 
 struct link_request {
     uint8_t code;
@@ -63,6 +66,7 @@ struct link_server {
     uint16_t event_number;
     uint32_t generation;
     mono_ms now;
+    mono_ms events_due;    /* when the oldest event goes by itself */
     mono_ms last_byte;     /* received */
     mono_ms last_progress; /* of sending */
 };

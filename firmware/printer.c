@@ -430,7 +430,7 @@ static void remove_first_slip(struct printer *printer)
 }
 
 /* Fills the one place for an event when it is free and there is something to tell. */
-static void announce(struct printer *printer)
+static void announce(struct printer *printer, mono_ms now)
 {
     if (printer->event.kind != PRINTER_EVENT_NONE)
         return;
@@ -449,6 +449,9 @@ static void announce(struct printer *printer)
         printer->event =
             (struct printer_event){.kind = PRINTER_EVENT_STARTED, .slip = printer->slips[0].id};
         printer->phase = PHASE_STARTING;
+        /* From here on a stop must not pass between two polls. */
+        if (printer->status_due > now + PRINTER_POLL_BUSY_MS)
+            printer->status_due = now + PRINTER_POLL_BUSY_MS;
     }
 }
 
@@ -460,5 +463,5 @@ void printer_step(struct printer *printer, mono_ms now)
         if (!ask(printer, now) && !run_phase(printer, now))
             break;
     }
-    announce(printer);
+    announce(printer, now);
 }

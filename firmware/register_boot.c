@@ -27,8 +27,6 @@ static void give_up_answering(struct cash_register *reg)
         return;
     struct refusal why = {.code = ERROR_OUTCOME_UNKNOWN};
     const struct register_job *job = reg->has_outer ? &reg->outer : &reg->job;
-    if (!link_server_can_answer(reg->link))
-        return;
     register_answer_refusal(reg, job->code, link_server_exchange(reg->link), &why, job->key, true);
     reg->job.attached = false;
     reg->has_outer = false;
@@ -58,10 +56,9 @@ static void foreign(struct cash_register *reg, const char *text, uint32_t number
     register_trace(reg, TRACE_ERROR, text, number);
     reg->foreign = ERROR_FN_FOREIGN;
     settled(reg);
+    /* What became of the job only the FN can tell that it was begun with. */
     if (reg->job.attached)
-        (void)register_refuse(reg, ERROR_FN_FOREIGN, TAG_DOCUMENT_NUMBER, reg->state.last_document);
-    if (reg->job.attached)
-        register_job_refused(reg);
+        register_job_unknown(reg);
 }
 
 /* The interrupted document was never formed. */
@@ -70,8 +67,7 @@ static void never_happened(struct cash_register *reg)
     struct refusal why = reg->why;
     if (!register_append(reg, JOURNAL_ABORTED, reg->state.intent.key, KEY_SIZE)) {
         settled(reg);
-        (void)register_refuse(reg, ERROR_OUTCOME_UNKNOWN, 0, 0);
-        register_job_refused(reg);
+        register_job_unknown(reg);
         return;
     }
     register_trace(reg, TRACE_INFO, "recovery: the interrupted job is not in the FN's archive", 0);
@@ -102,8 +98,8 @@ static void find_interrupted(struct cash_register *reg)
 static bool same_fn(const struct cash_register *reg)
 {
     struct tlv tlv;
-    return settings_find(reg->settings, TAG_FN_NUMBER, &tlv) && tlv.length == 16 &&
-           memcmp(tlv.value, reg->facts.status.number, 16) == 0;
+    return settings_find(reg->settings, TAG_FN_NUMBER, &tlv) &&
+           memcmp(tlv.value, reg->facts.status.number, 16) == 0; /* as store_registration put it */
 }
 
 static void settle(struct cash_register *reg)
@@ -184,6 +180,17 @@ static void on_version(struct cash_register *reg)
     reg->facts.execution = reg->fn->data[16];
 }
 
+/* A recovered receipt takes its numbers from here, so a registered FN must tell them. False: it did
+ * not. */
+static bool on_shift(struct cash_register *reg)
+{
+    const struct fn_client *fn = reg->fn;
+    bool told = fn_ok(fn) && fn->size >= 5;
+    reg->facts.shift = told ? get_u16le(fn->data + 1) : 0;
+    reg->facts.receipt = told ? get_u16le(fn->data + 3) : 0;
+    return told || reg->facts.status.phase != FN_PHASE_FISCAL;
+}
+
 /* A drawer has no archive to ask: a pulse that may have been given is not given again. */
 static void settle_drawer(struct cash_register *reg)
 {
@@ -222,9 +229,10 @@ static void on_answer(struct cash_register *reg)
         ask(reg, FN_SHIFT_STATUS, REGISTER_BOOT_SHIFT);
         break;
     case REGISTER_BOOT_SHIFT:
-        reg->facts.shift = fn_ok(fn) && fn->size >= 5 ? get_u16le(fn->data + 1) : 0;
-        reg->facts.receipt = fn_ok(fn) && fn->size >= 5 ? get_u16le(fn->data + 3) : 0;
-        settle(reg);
+        if (on_shift(reg))
+            settle(reg);
+        else
+            silent(reg);
         break;
     default:
         assert(reg->phase == REGISTER_BOOT_FIND);

@@ -35,19 +35,22 @@ bool register_append(struct cash_register *reg, uint8_t type, const uint8_t *pay
     return append_record(reg, type, payload, size, true);
 }
 
-static void remember_cashier(const struct cash_register *reg, struct job_cashier *cashier)
+/* The dictionary, which the body has passed, knows no longer name or INN. */
+static uint8_t copy_field(const struct cash_register *reg, uint16_t tag, uint8_t *out,
+                          size_t capacity)
 {
     struct tlv tlv;
-    if (tlv_find(reg->job.body, reg->job.size, TAG_CASHIER, &tlv) == 1 &&
-        tlv.length <= sizeof(cashier->name)) {
-        memcpy(cashier->name, tlv.value, tlv.length);
-        cashier->name_size = (uint8_t)tlv.length;
-    }
-    if (tlv_find(reg->job.body, reg->job.size, TAG_CASHIER_INN, &tlv) == 1 &&
-        tlv.length <= sizeof(cashier->inn)) {
-        memcpy(cashier->inn, tlv.value, tlv.length);
-        cashier->inn_size = (uint8_t)tlv.length;
-    }
+    if (tlv_find(reg->job.body, reg->job.size, tag, &tlv) != 1)
+        return 0;
+    assert(tlv.length <= capacity);
+    memcpy(out, tlv.value, tlv.length);
+    return (uint8_t)tlv.length;
+}
+
+static void remember_cashier(const struct cash_register *reg, struct job_cashier *cashier)
+{
+    cashier->name_size = copy_field(reg, TAG_CASHIER, cashier->name, sizeof(cashier->name));
+    cashier->inn_size = copy_field(reg, TAG_CASHIER_INN, cashier->inn, sizeof(cashier->inn));
 }
 
 bool register_write_intent(struct cash_register *reg)
@@ -87,8 +90,11 @@ void register_job_refused(struct cash_register *reg)
     if (!reg->job.attached)
         return;
     reg->job.attached = false;
+    /* With a journal that cannot be read, or that failed to take the end of a job, nobody knows
+     * whether this key was punched: without the key the refusal proves nothing to the driver. */
+    bool proves = reg->job.key_asked && reg->boot_error == ERROR_NONE;
     register_answer_refusal(reg, reg->job.code, link_server_exchange(reg->link), &reg->why,
-                            reg->job.key, true);
+                            proves ? reg->job.key : NULL, true);
 }
 
 static bool write_done(struct cash_register *reg, const struct link_result *result, bool mine)
@@ -149,8 +155,10 @@ static void go_on_with_outer(struct cash_register *reg)
  * set. */
 void register_job_done(struct cash_register *reg, struct link_result *result)
 {
-    /* After a recovery the job in RAM, if any, is the one the journal speaks of. */
-    bool mine = reg->job.attached && memcmp(reg->job.key, result->key, KEY_SIZE) == 0;
+    /* After a recovery the job in RAM, if any, is the one the journal speaks of: no other is begun
+     * while an INTENT is open. */
+    bool mine = reg->job.attached;
+    assert(!mine || memcmp(reg->job.key, result->key, KEY_SIZE) == 0);
     bool drawer = mine ? reg->job.effect.drawer : false;
     bool recovered = (result->flags & LINK_RESULT_RECOVERED) != 0;
     if (mine)

@@ -51,7 +51,7 @@ static void add_setting(const struct cash_register *reg, struct byte_writer *wri
     struct tlv tlv;
     if (tlv_find(reg->job.body, reg->job.size, tag, &tlv) == 1)
         return;
-    if (settings_find(reg->settings, tag, &tlv) && tlv.length > 0)
+    if (settings_find(reg->settings, tag, &tlv)) /* the list holds nothing empty */
         tlv_put_bytes(writer, tag, tlv.value, tlv.length);
 }
 
@@ -60,8 +60,7 @@ static void add_cashier(const struct cash_register *reg, struct byte_writer *wri
     struct tlv tlv;
     if (tlv_find(reg->job.body, reg->job.size, TAG_CASHIER, &tlv) == 1)
         return;
-    if (reg->state.cashier.name_size > 0)
-        tlv_put_bytes(writer, TAG_CASHIER, reg->state.cashier.name, reg->state.cashier.name_size);
+    tlv_put_bytes(writer, TAG_CASHIER, reg->state.cashier.name, reg->state.cashier.name_size);
     if (reg->state.cashier.inn_size > 0 &&
         tlv_find(reg->job.body, reg->job.size, TAG_CASHIER_INN, &tlv) != 1)
         tlv_put_padded(writer, TAG_CASHIER_INN, reg->state.cashier.inn, reg->state.cashier.inn_size,
@@ -70,21 +69,16 @@ static void add_cashier(const struct cash_register *reg, struct byte_writer *wri
 
 static void compose_receipt(struct cash_register *reg, struct byte_writer *writer, uint8_t ffd)
 {
-    struct receipt_summary summary;
-    struct refusal why;
-    struct receipt_rules rules = {.ffd = ffd, .cashier_known = true};
-    bool good = receipt_check(reg->job.body, reg->job.size, &rules, &summary, &why);
-    assert(good);
-    (void)good;
+    const struct receipt_summary *summary = &reg->summary;
+    /* No other receipt is checked before this one has ended. */
+    assert(summary->kind == reg->job.effect.kind &&
+           summary->total_kop == reg->job.effect.total_kop);
     add_cashier(reg, writer);
-    struct tlv tlv;
-    uint8_t systems = 0;
-    if (summary.tax_system == 0 && settings_find(reg->settings, TAG_TAX_SYSTEMS, &tlv) &&
-        tlv_get_u8(&tlv, &systems))
-        tlv_put_u8(writer, TAG_TAX_SYSTEM, systems); /* checked: exactly one is registered */
-    receipt_complete(writer, reg->job.body, reg->job.size, &summary);
+    if (summary->tax_system == 0) /* checked: exactly one is registered */
+        tlv_put_u8(writer, TAG_TAX_SYSTEM, settings_u8(reg->settings, TAG_TAX_SYSTEMS, 0));
+    receipt_complete(writer, reg->job.body, reg->job.size, summary);
     add_setting(reg, writer, TAG_FNS_SITE);
-    if (summary.has_contact)
+    if (summary->has_contact)
         add_setting(reg, writer, TAG_SENDER_EMAIL);
     if (ffd == FFD_1_2) {
         add_setting(reg, writer, TAG_SETTLEMENT_ADDRESS);
@@ -143,8 +137,10 @@ bool register_fn_fits(struct cash_register *reg)
 
 /* ---- Commands -------------------------------------------------------------------------------- */
 
-static size_t put_now(const struct cash_register *reg, uint8_t *data)
+/* The time of the document: not that of its answer, which may be minutes later. */
+static size_t put_now(struct cash_register *reg, uint8_t *data)
 {
+    reg->document_time = reg->now.calendar;
     bool good = date_time_from_unix(reg->now.calendar, data);
     if (!good)
         memset(data, 0, DATE_TIME_SIZE); /* the FN refuses it as a bad date */
@@ -253,7 +249,7 @@ uint8_t register_fn_form(struct cash_register *reg, uint8_t *data, size_t *size)
     }
 }
 
-int register_fn_next_chunk(struct cash_register *reg)
+size_t register_fn_next_chunk(struct cash_register *reg)
 {
     size_t length = 0;
     for (;;) {
@@ -266,13 +262,12 @@ int register_fn_next_chunk(struct cash_register *reg)
         size_t start = reader.offset;
         struct tlv tlv;
         if (tlv_next(&reader, &tlv) != 1)
-            return (int)length; /* both lists are well formed: this is the end of `added` */
+            return length; /* both lists are well formed: this is the end of `added` */
         size_t step = reader.offset - start;
         if (!stays_off_fn(reg, tlv.tag)) {
-            if (step > sizeof(reg->chunk))
-                return -1;
+            assert(step <= sizeof(reg->chunk)); /* no fiscal tag of the dictionary is as long */
             if (length + step > sizeof(reg->chunk))
-                return (int)length;
+                return length;
             memcpy(reg->chunk + length, list + start, step);
             length += step;
         }

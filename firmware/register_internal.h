@@ -11,7 +11,7 @@
 bool register_job_check(struct cash_register *reg);
 /* The FN's part of the check, with fresh facts. */
 bool register_job_check_fn(struct cash_register *reg);
-/* Open for over 24 h: only closing is possible (KKT-FN protocol, answer 16h). */
+/* A shift is open; for over 24 h: only closing is possible (KKT-FN protocol, answer 16h). */
 bool register_shift_expired(const struct cash_register *reg);
 /* Does this job form a fiscal document? */
 bool register_job_is_fiscal(uint8_t code);
@@ -25,9 +25,8 @@ void register_fn_compose(struct cash_register *reg); /* board-made tags into reg
 bool register_fn_fits(struct cash_register *reg);
 uint8_t register_fn_begin(struct cash_register *reg, uint8_t *data, size_t *size);
 uint8_t register_fn_form(struct cash_register *reg, uint8_t *data, size_t *size);
-/* Next 07h block into reg->chunk; its size, 0 when all is sent, -1 when one element is larger than
- * a block. */
-int register_fn_next_chunk(struct cash_register *reg);
+/* Next 07h block into reg->chunk; its size, 0 when all is sent. */
+size_t register_fn_next_chunk(struct cash_register *reg);
 /* Reads the answer of the forming command. False: it makes no sense. */
 bool register_fn_result(struct cash_register *reg, struct link_result *result);
 /* Checks the archive record (40h) of a document that an open INTENT may have made. */
@@ -45,7 +44,7 @@ bool register_slips_step(struct cash_register *reg);
 /* Shift totals and cash as TLV, for paper and for the host. */
 void register_put_totals(const struct cash_register *reg, struct byte_writer *writer);
 void register_slips_loaded(struct cash_register *reg);
-void register_slips_unreadable(struct cash_register *reg);
+void register_slips_unreadable(struct cash_register *reg, bool gone);
 
 /* register_queries.c: answers that change nothing. */
 void register_query(struct cash_register *reg, const struct link_request *request, bool main);

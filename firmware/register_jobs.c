@@ -1,10 +1,13 @@
 /* Checks of the jobs: everything that can be refused is refused here, before a byte is durable. */
 #include "firmware/register_internal.h"
 
+#include <assert.h>
 #include <string.h>
 
 #include "proto/inn.h"
 #include "proto/tag_check.h"
+
+#define USER_INN_BYTES 12u /* 1018, padded with spaces */
 
 bool register_refuse(struct cash_register *reg, uint16_t code, uint16_t tag, uint64_t expected)
 {
@@ -27,11 +30,13 @@ bool register_printing_wanted(const struct cash_register *reg)
 
 static bool setting_on(const struct cash_register *reg, uint16_t tag, bool otherwise)
 {
-    struct tlv tlv;
-    uint8_t value;
-    if (!settings_find(reg->settings, tag, &tlv) || !tlv_get_u8(&tlv, &value))
-        return otherwise;
-    return value != 0;
+    return settings_u8(reg->settings, tag, otherwise ? 1 : 0) != 0;
+}
+
+static bool is_setting(uint16_t tag)
+{
+    /* One comparison for both ends: what is smaller wraps round. */
+    return (uint16_t)(tag - TAG_SETTING_COLUMNS) <= TAG_SETTING_FOOTER - TAG_SETTING_COLUMNS;
 }
 
 static bool check_paper(struct cash_register *reg, uint16_t form)
@@ -49,7 +54,8 @@ static bool check_paper(struct cash_register *reg, uint16_t form)
 
 bool register_shift_expired(const struct cash_register *reg)
 {
-    return reg->state.shift_open && reg->now.calendar > reg->state.shift_opened_at &&
+    assert(reg->state.shift_open);
+    return reg->now.calendar > reg->state.shift_opened_at &&
            reg->now.calendar - reg->state.shift_opened_at > SHIFT_MAX_S;
 }
 
@@ -73,34 +79,29 @@ static bool check_cash_enough(struct cash_register *reg, uint64_t wanted, uint16
 static bool check_receipt(struct cash_register *reg)
 {
     struct register_job *job = &reg->job;
-    struct tlv systems;
     bool opens_shift =
         !reg->state.shift_open && setting_on(reg, TAG_SETTING_AUTO_OPEN_SHIFT, false);
     if (!opens_shift && !check_shift_is_open(reg))
         return false;
     struct receipt_rules rules = {.ffd = cash_register_ffd(reg),
-                                  .cashier_known =
-                                      reg->state.shift_open && reg->state.cashier.name_size > 0,
+                                  .tax_systems = settings_u8(reg->settings, TAG_TAX_SYSTEMS, 0),
+                                  .cashier_known = reg->state.shift_open,
                                   .cashier_required = true};
-    if (settings_find(reg->settings, TAG_TAX_SYSTEMS, &systems))
-        (void)tlv_get_u8(&systems, &rules.tax_systems);
-    struct receipt_summary summary;
-    if (!receipt_check(job->body, job->size, &rules, &summary, &reg->why))
+    if (!receipt_check(job->body, job->size, &rules, &reg->summary, &reg->why))
         return false;
-    if (summary.tax_system == 0 && (rules.tax_systems & (rules.tax_systems - 1u)) != 0)
-        return register_refuse(reg, ERROR_FIELD_MISSING, TAG_TAX_SYSTEM, rules.tax_systems);
-    uint64_t cash = summary.paid_kop[PAYMENT_CASH];
-    bool pays_out = summary.kind == SETTLEMENT_SALE_RETURN || summary.kind == SETTLEMENT_PURCHASE;
+    const struct receipt_summary *summary = &reg->summary;
+    uint64_t cash = summary->paid_kop[PAYMENT_CASH];
+    bool pays_out = summary->kind == SETTLEMENT_SALE_RETURN || summary->kind == SETTLEMENT_PURCHASE;
     if (pays_out && !check_cash_enough(reg, cash, TAG_PAID_CASH))
         return false;
-    job->effect.kind = summary.kind;
-    job->effect.total_kop = summary.total_kop;
-    memcpy(job->effect.paid_kop, summary.paid_kop, sizeof(job->effect.paid_kop));
+    job->effect.kind = summary->kind;
+    job->effect.total_kop = summary->total_kop;
+    memcpy(job->effect.paid_kop, summary->paid_kop, sizeof(job->effect.paid_kop));
     job->effect.drawer = cash > 0 && setting_on(reg, TAG_SETTING_DRAWER_ON_CASH, true);
     return check_paper(reg, FORM_RECEIPT);
 }
 
-/* Tags that a report's body may hold, checked by the dictionary. */
+/* Tags that a report's body may hold; their values are the dictionary's to check. */
 static bool check_report_body(struct cash_register *reg)
 {
     if (!tlv_check_dictionary(reg->job.body, reg->job.size, &reg->why))
@@ -113,10 +114,20 @@ static bool check_report_body(struct cash_register *reg)
             tlv.tag == TAG_CASHIER || tlv.tag == TAG_CASHIER_INN || tlv.tag >= TAG_PRIVATE_FIRST;
         if (!allowed)
             return register_refuse(reg, ERROR_FIELD_NOT_ALLOWED, tlv.tag, 0);
-        if (tlv.tag == TAG_CASHIER_INN && !inn_valid(tlv.value, tlv.length))
-            return register_refuse(reg, ERROR_INN, tlv.tag, 0);
     }
     return true;
+}
+
+/* A shift has a cashier with a name: its documents repeat it. */
+static bool names_cashier(const struct cash_register *reg)
+{
+    struct tlv name;
+    if (tlv_find(reg->job.body, reg->job.size, TAG_CASHIER, &name) != 1)
+        return false;
+    size_t at = 0;
+    while (at < name.length && name.value[at] == ' ')
+        at++;
+    return at < name.length;
 }
 
 static bool check_shift_open(struct cash_register *reg)
@@ -128,8 +139,7 @@ static bool check_shift_open(struct cash_register *reg)
         return register_refuse(reg,
                                register_shift_expired(reg) ? ERROR_SHIFT_EXPIRED : ERROR_SHIFT_OPEN,
                                TAG_SHIFT_NUMBER, reg->state.shift_number);
-    struct tlv cashier;
-    if (tlv_find(reg->job.body, reg->job.size, TAG_CASHIER, &cashier) != 1)
+    if (!names_cashier(reg))
         return register_refuse(reg, ERROR_CASHIER_MISSING, TAG_CASHIER, 0);
     return check_paper(reg, FORM_SHIFT_OPEN);
 }
@@ -155,44 +165,22 @@ static bool need(struct cash_register *reg, uint16_t tag, struct tlv *out)
     return register_refuse(reg, ERROR_FIELD_MISSING, tag, 0);
 }
 
-/* CP866 digits of a fixed-width field as a C string, trailing spaces off. */
-static bool digits_of(const struct tlv *tlv, char *out, size_t capacity)
-{
-    size_t length = tlv->length;
-    while (length > 0 && tlv->value[length - 1] == ' ')
-        length--;
-    if (length + 1 > capacity)
-        return false;
-    for (size_t i = 0; i < length; i++) {
-        if (tlv->value[i] < '0' || tlv->value[i] > '9')
-            return false;
-        out[i] = (char)tlv->value[i];
-    }
-    out[length] = '\0';
-    return length > 0;
-}
-
+/* The dictionary has found all three well formed; what remains is whether they belong together. */
 static bool check_registration_numbers(struct cash_register *reg)
 {
     struct tlv tlv;
-    char inn[13];
+    char inn[USER_INN_BYTES + 1] = {0};
     if (!need(reg, TAG_USER_INN, &tlv))
         return false;
-    if (!inn_valid(tlv.value, tlv.length) || !digits_of(&tlv, inn, sizeof(inn)))
-        return register_refuse(reg, ERROR_INN, TAG_USER_INN, 0);
+    assert(tlv.length == USER_INN_BYTES);
+    memcpy(inn, tlv.value, USER_INN_BYTES); /* its trailing spaces do not count (proto/inn.h) */
     if (!need(reg, TAG_KKT_REGISTRATION_NUMBER, &tlv))
         return false;
     if (!rnm_valid(tlv.value, tlv.length, inn, reg->board->serial))
         return register_refuse(reg, ERROR_RNM, TAG_KKT_REGISTRATION_NUMBER, 0);
     uint8_t autonomous = 0;
     (void)tlv_find_u8(reg->job.body, reg->job.size, TAG_AUTONOMOUS_MODE, &autonomous);
-    if (autonomous != 0)
-        return true;
-    if (!need(reg, TAG_OFD_INN, &tlv))
-        return false;
-    if (!inn_valid(tlv.value, tlv.length))
-        return register_refuse(reg, ERROR_INN, TAG_OFD_INN, 0);
-    return true;
+    return autonomous != 0 || need(reg, TAG_OFD_INN, &tlv);
 }
 
 static bool check_registration(struct cash_register *reg)
@@ -203,7 +191,7 @@ static bool check_registration(struct cash_register *reg)
     struct tlv tlv;
     if (!tlv_check_dictionary(reg->job.body, reg->job.size, &reg->why))
         return false;
-    if (reg->facts.known && reg->facts.status.phase != FN_PHASE_READY)
+    if (reg->facts.status.phase != FN_PHASE_READY)
         return register_refuse(reg, ERROR_ALREADY_REGISTERED, 0, 0);
     for (unsigned i = 0; i < sizeof(needed) / sizeof(needed[0]); i++) {
         if (!need(reg, needed[i], &tlv))
@@ -212,17 +200,13 @@ static bool check_registration(struct cash_register *reg)
     struct tlv_reader reader;
     tlv_reader_init(&reader, reg->job.body, reg->job.size);
     while (tlv_next(&reader, &tlv) == 1) {
-        bool setting = tlv.tag >= TAG_SETTING_COLUMNS && tlv.tag <= TAG_SETTING_FOOTER;
-        if (tlv.tag >= TAG_PRIVATE_FIRST && !setting && tlv.tag != TAG_ELECTRONICALLY)
+        if (tlv.tag >= TAG_PRIVATE_FIRST && !is_setting(tlv.tag) && tlv.tag != TAG_ELECTRONICALLY)
             return register_refuse(reg, ERROR_FIELD_NOT_ALLOWED, tlv.tag, 0);
     }
-    uint8_t ffd = 0, systems = 0;
+    uint8_t ffd = 0;
     (void)tlv_find_u8(reg->job.body, reg->job.size, TAG_FFD_VERSION, &ffd);
-    (void)tlv_find_u8(reg->job.body, reg->job.size, TAG_TAX_SYSTEMS, &systems);
     if (ffd != FFD_1_05 && ffd != FFD_1_2)
         return register_refuse(reg, ERROR_FFD_UNSUPPORTED, TAG_FFD_VERSION, FFD_1_2);
-    if (systems == 0 || (systems & ~TAX_SYSTEM_BITS) != 0)
-        return register_refuse(reg, ERROR_TAX_SYSTEM, TAG_TAX_SYSTEMS, TAX_SYSTEM_BITS);
     return check_registration_numbers(reg) && check_paper(reg, FORM_REGISTRATION);
 }
 
@@ -247,10 +231,8 @@ static bool check_cash_job(struct cash_register *reg)
 
 static bool check_set_time(struct cash_register *reg)
 {
-    struct tlv tlv;
     uint32_t time;
-    if (tlv_find(reg->job.body, reg->job.size, TAG_NEW_TIME, &tlv) != 1 ||
-        !tlv_get_u32(&tlv, &time))
+    if (!tlv_find_u32(reg->job.body, reg->job.size, TAG_NEW_TIME, &time))
         return register_refuse(reg, ERROR_FIELD_MISSING, TAG_NEW_TIME, 0);
     unix_s last;
     if (reg->facts.known && date_time_to_unix(reg->facts.status.time, &last) &&
@@ -267,7 +249,7 @@ static bool check_settings(struct cash_register *reg)
     struct tlv tlv;
     tlv_reader_init(&reader, reg->job.body, reg->job.size);
     while (tlv_next(&reader, &tlv) == 1) {
-        if (tlv.tag < TAG_SETTING_COLUMNS || tlv.tag > TAG_SETTING_FOOTER)
+        if (!is_setting(tlv.tag))
             return register_refuse(reg, ERROR_FIELD_NOT_ALLOWED, tlv.tag, 0);
         uint8_t columns = tlv.length > 0 ? tlv.value[0] : 0;
         if (tlv.tag == TAG_SETTING_COLUMNS && columns != 32 && columns != 42 && columns != 48)
@@ -279,12 +261,9 @@ static bool check_settings(struct cash_register *reg)
 static bool check_copy(struct cash_register *reg)
 {
     uint32_t number = reg->state.last_receipt;
-    struct tlv tlv;
     if (!tlv_check_dictionary(reg->job.body, reg->job.size, &reg->why))
         return false;
-    if (tlv_find(reg->job.body, reg->job.size, TAG_COPY_OF, &tlv) == 1 &&
-        !tlv_get_u32(&tlv, &number))
-        return register_refuse(reg, ERROR_FIELD_LENGTH, TAG_COPY_OF, 4);
+    (void)tlv_find_u32(reg->job.body, reg->job.size, TAG_COPY_OF, &number);
     if (number == 0 || number > reg->state.last_document)
         return register_refuse(reg, ERROR_NOT_FOUND, TAG_COPY_OF, reg->state.last_document);
     reg->job.copy_of = number;
@@ -323,8 +302,14 @@ static bool check_fn_usable(struct cash_register *reg)
 bool register_job_check(struct cash_register *reg)
 {
     struct register_job *job = &reg->job;
-    if (reg->boot_error != ERROR_NONE)
-        return register_refuse(reg, reg->boot_error, 0, 0);
+    assert(reg->boot_error == ERROR_NONE);
+    /* The end of another job must not pass for the end of the one whose INTENT is open. Only a new
+     * FN may be registered meanwhile: the old one, which alone could tell, is gone. */
+    if (reg->state.has_intent && job->code != LINK_REGISTRATION) {
+        uint16_t unsettled = reg->facts.known ? reg->foreign : ERROR_FN_SILENT;
+        assert(unsettled != ERROR_NONE);
+        return register_refuse(reg, unsettled, 0, 0);
+    }
     bool timeless = job->code == LINK_SET_TIME || job->code == LINK_SETTINGS_SET ||
                     job->code == LINK_DRAWER_OPEN;
     if (!timeless && reg->now.calendar == 0)
@@ -357,11 +342,10 @@ bool register_job_check(struct cash_register *reg)
         return check_set_time(reg);
     case LINK_SETTINGS_SET:
         return check_settings(reg);
-    case LINK_DRAWER_OPEN:
+    default:
+        assert(job->code == LINK_DRAWER_OPEN); /* every code from LINK_JOB_FIRST to _LAST is here */
         job->effect.drawer = true;
         return true;
-    default:
-        return register_refuse(reg, ERROR_REQUEST_UNKNOWN, 0, job->code);
     }
 }
 

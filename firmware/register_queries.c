@@ -207,10 +207,6 @@ static void start_document_query(struct cash_register *reg, const struct link_re
         refuse_query(reg, request, true, ERROR_FIELD_MISSING, TAG_DOCUMENT_NUMBER);
         return;
     }
-    if (!reg->facts.known) {
-        refuse_query(reg, request, true, ERROR_FN_SILENT, 0);
-        return;
-    }
     reg->read_exchange = request->exchange;
     register_read_start(reg, READ_FOR_HOST, number);
 }
@@ -246,7 +242,8 @@ void register_query(struct cash_register *reg, const struct link_request *reques
         if (main && reg->phase == REGISTER_IDLE)
             start_document_query(reg, request);
         else
-            refuse_query(reg, request, main, ERROR_BUSY, 0);
+            refuse_query(reg, request, main, reg->boot_failures > 0 ? ERROR_FN_SILENT : ERROR_BUSY,
+                         0);
         return;
     default:
         refuse_query(reg, request, main, ERROR_REQUEST_UNKNOWN, 0);

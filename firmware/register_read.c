@@ -11,6 +11,8 @@
 #include <assert.h>
 #include <string.h>
 
+#define RECORD_NUMBER_AT 7u /* in the answer to 40h: form, confirmed, five bytes of time, number */
+
 void register_read_start(struct cash_register *reg, enum read_purpose purpose, uint32_t document)
 {
     reg->read_purpose = purpose;
@@ -30,7 +32,8 @@ static void end_read(struct cash_register *reg)
     reg->phase = REGISTER_IDLE;
 }
 
-static void fail_read(struct cash_register *reg, uint16_t code)
+/* gone: the FN itself says that there is no such text; otherwise another try may bring it. */
+static void fail_read(struct cash_register *reg, uint16_t code, bool gone)
 {
     end_read(reg);
     bool silent = code == ERROR_FN_SILENT;
@@ -49,11 +52,12 @@ static void fail_read(struct cash_register *reg, uint16_t code)
         reg->why = why;
         register_job_refused(reg);
         break;
-    case READ_FOR_PAPER:
+    default:
+        assert(reg->read_purpose == READ_FOR_PAPER);
         if (silent)
             link_server_give_back(reg->link);
         else
-            register_slips_unreadable(reg);
+            register_slips_unreadable(reg, gone);
         break;
     }
 }
@@ -96,8 +100,11 @@ static void begin_text(struct cash_register *reg)
 
 static void on_found(struct cash_register *reg)
 {
-    if (!fn_ok(reg->fn) || reg->fn->size < 2) {
-        fail_read(reg, ERROR_NOT_FOUND);
+    /* An answer that came late would be that of another document. */
+    bool right = fn_ok(reg->fn) && reg->fn->size >= RECORD_NUMBER_AT + 4 &&
+                 get_u32le(reg->fn->data + RECORD_NUMBER_AT) == reg->read_document;
+    if (!right) {
+        fail_read(reg, ERROR_NOT_FOUND, reg->fn->answer == FN_NO_DATA);
         return;
     }
     uint8_t form = reg->fn->data[0] & 0x3Fu;
@@ -127,10 +134,11 @@ static void on_ticket(struct cash_register *reg)
 static void on_text_begun(struct cash_register *reg)
 {
     if (!fn_ok(reg->fn) || reg->fn->size < 4) {
-        fail_read(reg, ERROR_FN_ARCHIVE);
+        fail_read(reg, ERROR_FN_ARCHIVE, reg->fn->answer == FN_NO_DATA);
         return;
     }
     reg->read_form = get_u16le(reg->fn->data);
+    reg->read_length = get_u16le(reg->fn->data + 2);
     if (reg->read_purpose == READ_FOR_COPY) {
         /* It is there; the paper loader reads it when its turn comes. */
         end_read(reg);
@@ -141,20 +149,24 @@ static void on_text_begun(struct cash_register *reg)
     if (reg->read_purpose == READ_FOR_HOST) {
         uint8_t head[TLV_HEADER_SIZE] = {TAG_DOCUMENT_BODY & 0xFF, TAG_DOCUMENT_BODY >> 8, 0, 0};
         (void)append(reg, head, sizeof(head));
-        reg->read_mark = reg->read_size;
     }
+    reg->read_mark = reg->read_size;
     fn_start(reg->fn, FN_READ_TLV, NULL, 0, reg->now.mono);
     reg->phase = REGISTER_READ_TLV;
 }
 
 static void on_text_end(struct cash_register *reg)
 {
+    size_t body = reg->read_size - reg->read_mark;
+    if (body != reg->read_length) { /* an answer to something else ended it early */
+        fail_read(reg, ERROR_FN_ARCHIVE, false);
+        return;
+    }
     end_read(reg);
     if (reg->read_purpose == READ_FOR_PAPER) {
         register_slips_loaded(reg);
         return;
     }
-    size_t body = reg->read_size - reg->read_mark;
     reg->link->message[reg->read_mark - 2] = (uint8_t)(body & 0xFF);
     reg->link->message[reg->read_mark - 1] = (uint8_t)(body >> 8);
     link_server_answer(reg->link, LINK_DOCUMENT, reg->read_exchange, reg->link->message,
@@ -165,8 +177,10 @@ static void on_text_piece(struct cash_register *reg)
 {
     if (reg->fn->answer == FN_NO_DATA) {
         on_text_end(reg);
-    } else if (!fn_ok(reg->fn) || !append(reg, reg->fn->data, reg->fn->size)) {
-        fail_read(reg, ERROR_FN_ARCHIVE);
+    } else if (!fn_ok(reg->fn)) {
+        fail_read(reg, ERROR_FN_ARCHIVE, false);
+    } else if (!append(reg, reg->fn->data, reg->fn->size)) {
+        fail_read(reg, ERROR_FN_ARCHIVE, true); /* no buffer is large enough for it */
     } else {
         fn_start(reg->fn, FN_READ_TLV, NULL, 0, reg->now.mono);
     }
@@ -184,7 +198,7 @@ bool register_read_step(struct cash_register *reg)
     if (reg->fn->state == FN_STATE_WAITING)
         return false;
     if (reg->fn->state == FN_STATE_FAILED) {
-        fail_read(reg, ERROR_FN_SILENT);
+        fail_read(reg, ERROR_FN_SILENT, false);
         return true;
     }
     switch (reg->phase) {

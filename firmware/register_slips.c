@@ -17,6 +17,8 @@ _Static_assert(LIMIT_SPOOL_BYTES >= RECEIPT_TLV_MAX + 2048, "the largest receipt
 
 #define DOCUMENT_PARTS      96u   /* a document, cut at the items that have text under them */
 #define SLIP_SETTINGS_BYTES 2048u /* at most that much comes from the settings */
+#define GONE_TIMES          5u    /* a text that is said so often in a row to be gone is gone */
+#define FAILURES_MAX        900u  /* in a row, of any kind, one a second */
 
 /* ---- Text that only paper needs ---- */
 
@@ -145,13 +147,15 @@ uint16_t register_slips_store_text(struct cash_register *reg)
 
 /* ---- Queueing ---- */
 
-static struct owed_slip *find_owed(struct cash_register *reg, uint32_t id)
+/* What the printer has is owed: it got it from here, and only its PRINTED ends that. */
+static const struct owed_slip *find_owed(const struct cash_register *reg, uint32_t id)
 {
-    for (unsigned i = 0; i < reg->state.owed_count; i++) {
-        if (reg->state.owed[i].id == id)
-            return &reg->state.owed[i];
+    unsigned place = 0;
+    while (reg->state.owed[place].id != id) {
+        place++;
+        assert(place < reg->state.owed_count);
     }
-    return NULL;
+    return &reg->state.owed[place];
 }
 
 static struct owed_slip *first_unqueued(struct cash_register *reg)
@@ -253,6 +257,8 @@ static void forget_slip(struct cash_register *reg, uint32_t id)
     put_u32le(&writer, id);
     if (journal_append(reg->journal, JOURNAL_PRINTED, payload, 4, &record) == ERROR_NONE)
         register_state_apply(&reg->state, &record, payload);
+    else
+        reg->retry_at = reg->now.mono + FN_RETRY_MS;
 }
 
 /* Cuts a document read back at its items and puts between them what the journal kept of the text
@@ -285,34 +291,60 @@ static size_t interleave(const struct printer_part *document, const struct print
     return used;
 }
 
-/* The document is in link->message: queue it. */
-void register_slips_loaded(struct cash_register *reg)
+/* The slip whose document is being read back: nothing is queued meanwhile that could change it. */
+static struct owed_slip *slip_being_read(struct cash_register *reg)
 {
     struct owed_slip *slip = first_unqueued(reg);
-    if (slip != NULL && slip->document == reg->read_document) {
-        const struct printer_part document = {reg->link->message, reg->read_size};
-        struct printer_part text, parts[DOCUMENT_PARTS];
-        if (!read_text(reg, slip, reg->chunk, sizeof(reg->chunk), &text))
-            text.size = 0;
-        uint16_t form = (slip->marks & SLIP_MARK_COPY) != 0 ? reg->read_form : slip->form;
-        size_t count = interleave(&document, &text, parts);
-        slip->queued = queue_slip(reg, slip, form, parts, count);
-        if (!slip->queued) /* a large one waits until paper has caught up */
-            reg->retry_at = reg->now.mono + FN_RETRY_MS;
+    assert(slip != NULL && slip->document == reg->read_document);
+    return slip;
+}
+
+/* A line that damages bytes can make the FN seem to say that it has no such document, and flash may
+ * fail to be read once; but a slip that nobody can read must not stop the others for ever. So a text
+ * is given up when its owner has said GONE_TIMES in a row that there is none, or after a quarter of
+ * an hour of other trouble. */
+static void read_failed(struct cash_register *reg, const struct owed_slip *slip, bool gone)
+{
+    reg->read_gone = (uint8_t)(gone ? reg->read_gone + 1u : 0);
+    reg->read_failures++;
+    if (reg->read_gone < GONE_TIMES && reg->read_failures < FAILURES_MAX) {
+        reg->retry_at = reg->now.mono + FN_RETRY_MS;
+    } else {
+        register_trace(reg, TRACE_ERROR, "paper: the text is gone, slip dropped: document ",
+                       slip->document);
+        reg->read_gone = 0;
+        reg->read_failures = 0;
+        forget_slip(reg, slip->id);
     }
     link_server_give_back(reg->link);
 }
 
-/* The FN no longer has the text: the slip cannot be printed, which must not stop the others. */
-void register_slips_unreadable(struct cash_register *reg)
+static void read_succeeded(struct cash_register *reg)
 {
-    struct owed_slip *slip = first_unqueued(reg);
-    if (slip != NULL && slip->document == reg->read_document) {
-        register_trace(reg, TRACE_ERROR, "paper: text no longer in the FN, slip dropped: document ",
-                       slip->document);
-        forget_slip(reg, slip->id);
-    }
+    reg->read_gone = 0;
+    reg->read_failures = 0;
+}
+
+/* The document is in link->message: queue it. */
+void register_slips_loaded(struct cash_register *reg)
+{
+    read_succeeded(reg);
+    struct owed_slip *slip = slip_being_read(reg);
+    const struct printer_part document = {reg->link->message, reg->read_size};
+    struct printer_part text, parts[DOCUMENT_PARTS];
+    if (!read_text(reg, slip, reg->chunk, sizeof(reg->chunk), &text))
+        text.size = 0;
+    uint16_t form = (slip->marks & SLIP_MARK_COPY) != 0 ? reg->read_form : slip->form;
+    size_t count = interleave(&document, &text, parts);
+    slip->queued = queue_slip(reg, slip, form, parts, count);
+    if (!slip->queued) /* a large one waits until paper has caught up */
+        reg->retry_at = reg->now.mono + FN_RETRY_MS;
     link_server_give_back(reg->link);
+}
+
+void register_slips_unreadable(struct cash_register *reg, bool gone)
+{
+    read_failed(reg, slip_being_read(reg), gone);
 }
 
 static bool load_from_journal(struct cash_register *reg, struct owed_slip *slip)
@@ -320,14 +352,16 @@ static bool load_from_journal(struct cash_register *reg, struct owed_slip *slip)
     if (!link_server_borrow(reg->link))
         return false;
     struct printer_part part;
-    if (slip->extra.size != 0 &&
-        read_text(reg, slip, reg->link->message, sizeof(reg->link->message), &part)) {
-        slip->queued = queue_slip(reg, slip, slip->form, &part, 1);
-    } else {
-        register_trace(reg, TRACE_ERROR,
-                       "paper: text no longer in the journal, slip dropped: ", slip->id);
-        forget_slip(reg, slip->id);
+    bool empty = slip->extra.size == 0; /* a slip without a word */
+    if (!empty && !read_text(reg, slip, reg->link->message, sizeof(reg->link->message), &part)) {
+        read_failed(reg, slip, true);
+        return true;
     }
+    read_succeeded(reg);
+    if (empty)
+        forget_slip(reg, slip->id);
+    else
+        slip->queued = queue_slip(reg, slip, slip->form, &part, 1);
     link_server_give_back(reg->link);
     return true;
 }
@@ -335,7 +369,7 @@ static bool load_from_journal(struct cash_register *reg, struct owed_slip *slip)
 static bool load_next(struct cash_register *reg)
 {
     struct owed_slip *slip = first_unqueued(reg);
-    if (slip == NULL || reg->phase != REGISTER_IDLE)
+    if (slip == NULL || reg->phase != REGISTER_IDLE || reg->now.mono < reg->retry_at)
         return false;
     /* Asks for room for anything: whatever is loaded then fits. */
     if (!printer_has_room(reg->printer, slip->document != 0 && !printer_idle(reg->printer)
@@ -344,7 +378,9 @@ static bool load_next(struct cash_register *reg)
         return false;
     if (slip->document == 0)
         return load_from_journal(reg, slip);
-    if (reg->now.mono < reg->retry_at || !reg->facts.known || !link_server_borrow(reg->link))
+    /* Another FN has another document of that number. Known it is: the phase is IDLE. */
+    assert(reg->facts.known);
+    if (reg->foreign != ERROR_NONE || !link_server_borrow(reg->link))
         return false;
     register_read_start(reg, READ_FOR_PAPER, slip->document);
     return true;
@@ -361,8 +397,7 @@ static void printer_event(struct cash_register *reg, const struct printer_event 
         link_server_event(reg->link, LINK_EVENT_PAPER, payload, writer.length);
         return;
     }
-    const struct owed_slip *slip = find_owed(reg, event->slip);
-    uint32_t document = slip != NULL ? slip->document : 0;
+    uint32_t document = find_owed(reg, event->slip)->document;
     put_u32le(&writer, event->slip);
     uint8_t type = event->kind == PRINTER_EVENT_STARTED ? JOURNAL_PRINTING : JOURNAL_PRINTED;
     if (journal_append(reg->journal, type, payload, writer.length, &record) == ERROR_NONE)

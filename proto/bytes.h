@@ -38,10 +38,29 @@ void put_fill(struct byte_writer *writer, uint8_t value, size_t count);
 /* Overwrites two bytes written earlier at offset (both inside the written part). */
 void patch_u16le(struct byte_writer *writer, size_t offset, uint16_t value);
 
-uint16_t get_u16le(const uint8_t *bytes);
-uint32_t get_u32le(const uint8_t *bytes);
-uint16_t get_u16be(const uint8_t *bytes);
-uint32_t get_u32be(const uint8_t *bytes);
+/* In the header because compilers make one load of each. */
+static inline uint16_t get_u16le(const uint8_t *bytes)
+{
+    return (uint16_t)(bytes[0] | (unsigned)bytes[1] << 8);
+}
+
+static inline uint32_t get_u32le(const uint8_t *bytes)
+{
+    return (uint32_t)bytes[0] | (uint32_t)bytes[1] << 8 | (uint32_t)bytes[2] << 16 |
+           (uint32_t)bytes[3] << 24;
+}
+
+static inline uint16_t get_u16be(const uint8_t *bytes)
+{
+    return (uint16_t)((unsigned)bytes[0] << 8 | bytes[1]);
+}
+
+static inline uint32_t get_u32be(const uint8_t *bytes)
+{
+    return (uint32_t)bytes[0] << 24 | (uint32_t)bytes[1] << 16 | (uint32_t)bytes[2] << 8 |
+           (uint32_t)bytes[3];
+}
+
 /* size is 1..8. */
 uint64_t get_uint_le(const uint8_t *bytes, size_t size);
 

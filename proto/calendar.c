@@ -17,23 +17,33 @@ static unsigned days_in_month(unsigned year, unsigned month)
     return month == 2 && is_leap(year) ? 29 : days[month - 1];
 }
 
-static unsigned days_in_year(unsigned year)
+/* Years that begin with March: a leap day is the last of its year and needs no case of its own.
+ * Days from the 1st of March of the year 0 to the 1st of March of a year. */
+static uint32_t days_to_march(uint32_t year)
 {
-    return is_leap(year) ? 366 : 365;
+    return year * 365 + year / 4 - year / 100 + year / 400;
+}
+#define DAYS_TO_1970 719468u /* and to the 1st of January 1970 */
+
+/* Days from the 1st of March to the 1st of a month; March is 0. */
+static uint32_t days_to_month(uint32_t month)
+{
+    return (153 * month + 2) / 5;
 }
 
 void civil_from_unix(unix_s time, struct civil_time *out)
 {
-    uint32_t days = time / DAY_S;
+    uint32_t days = time / DAY_S + DAYS_TO_1970;
     uint32_t rest = time % DAY_S;
-    unsigned year = YEAR_FIRST;
-    unsigned month = 1;
-    while (days >= days_in_year(year))
-        days -= days_in_year(year++);
-    while (days >= days_in_month(year, month))
-        days -= days_in_month(year, month++);
-    out->year = (uint16_t)year;
-    out->month = (uint8_t)month;
+    uint32_t year = (days + 1) * 400 / 146097; /* right, or one too many */
+    if (days_to_march(year) > days)
+        year--;
+    days -= days_to_march(year);
+    uint32_t month = (5 * days + 2) / 153;
+    days -= days_to_month(month);
+    bool next_year = month >= 10;
+    out->year = (uint16_t)(year + next_year);
+    out->month = (uint8_t)(next_year ? month - 9 : month + 3);
     out->day = (uint8_t)(days + 1);
     out->hour = (uint8_t)(rest / 3600);
     out->minute = (uint8_t)(rest / 60 % 60);
@@ -47,11 +57,10 @@ bool civil_to_unix(const struct civil_time *civil, unix_s *out)
         civil->day > days_in_month(civil->year, civil->month) || civil->hour > 23 ||
         civil->minute > 59 || civil->second > 59)
         return false;
-    uint32_t days = civil->day - 1u;
-    for (unsigned year = YEAR_FIRST; year < civil->year; year++)
-        days += days_in_year(year);
-    for (unsigned month = 1; month < civil->month; month++)
-        days += days_in_month(civil->year, month);
+    bool next_year = civil->month < 3;
+    uint32_t year = (uint32_t)civil->year - next_year;
+    uint32_t month = next_year ? civil->month + 9u : civil->month - 3u;
+    uint32_t days = days_to_march(year) + days_to_month(month) + civil->day - 1u - DAYS_TO_1970;
     *out = days * DAY_S + civil->hour * 3600u + civil->minute * 60u + civil->second;
     return true;
 }

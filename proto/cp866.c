@@ -86,8 +86,8 @@ uint32_t cp866_code_point(uint8_t byte)
     return last_row[byte - 0xF0];
 }
 
-/* The byte of a code point, or -1. */
-static int cp866_byte(uint32_t code_point)
+/* The byte of an ASCII character or of a Russian letter other than Ё and ё, or -1. */
+static int cp866_letter(uint32_t code_point)
 {
     if (code_point < 0x80)
         return (int)code_point;
@@ -95,6 +95,12 @@ static int cp866_byte(uint32_t code_point)
         return (int)(code_point - 0x0410 + 0x80);
     if (code_point >= 0x0440 && code_point < 0x0450)
         return (int)(code_point - 0x0440 + 0xE0);
+    return -1;
+}
+
+/* The byte of any other code point, or -1. */
+static int cp866_byte(uint32_t code_point)
+{
     for (int i = 0; i < 16; i++)
         if (last_row[i] == code_point)
             return 0xF0 + i;
@@ -124,14 +130,20 @@ static const char *replacement_find(uint32_t code_point)
  * the bytes it takes, 0 when it is malformed or cut. */
 static size_t utf8_next(const uint8_t *text, size_t left, uint32_t *code_point)
 {
-    static const uint32_t least[5] = {0, 0, 0x80, 0x800, 0x10000};
+    static const uint32_t least[5] = {0, 0, 0, 0x800, 0x10000};
     uint8_t lead = text[0];
     if (lead < 0x80) {
         *code_point = lead;
         return 1;
     }
-    size_t size = lead >= 0xF0 ? 4 : lead >= 0xE0 ? 3 : 2;
-    if (lead < 0xC2 || lead > 0xF4 || left < size)
+    if (lead >= 0xC2 && lead < 0xE0) { /* all Russian letters */
+        if (left < 2 || (text[1] & 0xC0) != 0x80)
+            return 0;
+        *code_point = (lead & 0x1Fu) << 6 | (text[1] & 0x3Fu);
+        return 2;
+    }
+    size_t size = lead >= 0xF0 ? 4 : 3;
+    if (lead < 0xE0 || lead > 0xF4 || left < size)
         return 0;
     uint32_t value = lead & (0x7Fu >> size);
     for (size_t i = 1; i < size; i++) {
@@ -178,6 +190,12 @@ static void cp866_combine(struct cp866_writer *writer, uint32_t mark)
 
 static void cp866_put_code_point(struct cp866_writer *writer, uint32_t code_point)
 {
+    /* ASCII and the Russian alphabet are all that most texts hold, and nothing replaces them. */
+    int direct = cp866_letter(code_point);
+    if (direct >= 0) {
+        cp866_put(writer, (uint8_t)direct);
+        return;
+    }
     const char *text = replacement_find(code_point);
     if (text != NULL) {
         for (; *text != 0; text++)

@@ -29,6 +29,7 @@ size_t fn_frame_encode(uint8_t code, const uint8_t *data, size_t size, uint8_t *
 void fn_decoder_init(struct fn_decoder *decoder)
 {
     decoder->length = 0;
+    decoder->need = 0;
     decoder->delivered = 0;
 }
 
@@ -38,6 +39,7 @@ static void fn_decoder_drop(struct fn_decoder *decoder, size_t count)
     while (count < decoder->length && decoder->buffer[count] != FN_FRAME_START)
         count++;
     decoder->length -= count;
+    decoder->need = 0;
     memmove(decoder->buffer, decoder->buffer + count, decoder->length);
 }
 
@@ -78,6 +80,7 @@ enum fn_decoded fn_decoder_push(struct fn_decoder *decoder, uint8_t byte, uint8_
         if (need == 0)
             return decoded;
         if (need <= FN_FRAME_MAX) {
+            decoder->need = need;
             if (decoder->length < need)
                 return decoded;
             if (fn_decoder_crc_ok(decoder, need)) {
@@ -91,6 +94,17 @@ enum fn_decoded fn_decoder_push(struct fn_decoder *decoder, uint8_t byte, uint8_
         fn_decoder_drop(decoder, 1);
         decoded = FN_DECODED_BAD;
     }
+}
+
+size_t fn_decoder_fill(struct fn_decoder *decoder, const uint8_t *bytes, size_t size)
+{
+    if (decoder->delivered > 0 || decoder->need <= decoder->length + 1)
+        return 0;
+    size_t middle = decoder->need - decoder->length - 1;
+    size_t count = size < middle ? size : middle;
+    memcpy(decoder->buffer + decoder->length, bytes, count);
+    decoder->length += count;
+    return count;
 }
 
 bool fn_status_get(const uint8_t *data, size_t size, struct fn_status *out)

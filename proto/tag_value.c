@@ -128,9 +128,9 @@ static uint16_t byte_error(uint16_t tag)
 
 static bool quantity_ok(const struct tlv *tlv)
 {
-    struct decimal quantity;
-    return tlv_get_fvln(tlv, &quantity) && quantity.mantissa > 0 &&
-           quantity.scale <= QUANTITY_SCALE_MAX;
+    struct decimal quantity = {0};
+    (void)tlv_get_fvln(tlv, &quantity); /* its length was checked */
+    return quantity.mantissa > 0 && quantity.scale <= QUANTITY_SCALE_MAX;
 }
 
 /* Texts with a pattern. ERROR_NONE when good or without one. */
@@ -166,12 +166,10 @@ static uint16_t text_error(const struct tlv *tlv)
     }
 }
 
-bool tag_check_value(const struct tlv *tlv, uint8_t ffd, struct refusal *why)
+bool tag_check_value(const struct tag_info *info, const struct tlv *tlv, uint8_t ffd,
+                     struct refusal *why)
 {
-    const struct tag_info *info = tag_info_find(tlv->tag);
     uint16_t code = ERROR_NONE;
-    if (info == NULL)
-        return true;
     if (info->type == TAG_TYPE_BYTE && !byte_ok(tlv->tag, tlv->value[0], ffd))
         code = byte_error(tlv->tag);
     else if (info->type == TAG_TYPE_FVLN && !quantity_ok(tlv))

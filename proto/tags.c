@@ -16,18 +16,14 @@ static const struct tag_info tags[] = {
 
 const struct tag_info *tag_info_find(uint16_t tag)
 {
-    size_t low = 0;
-    size_t high = TAG_COUNT;
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-        if (tags[middle].tag == tag)
-            return &tags[middle];
-        if (tags[middle].tag < tag)
-            low = middle + 1;
-        else
-            high = middle;
+    /* Always the same number of halvings, so that nothing hangs on a branch nobody can foresee. */
+    const struct tag_info *low = tags;
+    for (size_t count = TAG_COUNT; count > 1;) {
+        size_t half = count / 2;
+        low = low[half].tag <= tag ? low + half : low;
+        count -= half;
     }
-    return NULL;
+    return low->tag == tag ? low : NULL;
 }
 
 const struct tag_info *tag_info_by_name(const char *json, size_t length)

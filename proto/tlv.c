@@ -28,19 +28,24 @@ int tlv_next(struct tlv_reader *reader, struct tlv *out)
     return 1;
 }
 
-int tlv_find(const uint8_t *data, size_t size, uint16_t tag, struct tlv *out)
+int tlv_next_tag(struct tlv_reader *reader, uint16_t tag, struct tlv *out)
 {
-    struct tlv_reader reader;
     struct tlv found;
     int got;
-    tlv_reader_init(&reader, data, size);
-    while ((got = tlv_next(&reader, &found)) == 1) {
+    while ((got = tlv_next(reader, &found)) == 1) {
         if (found.tag == tag) {
             *out = found;
             return 1;
         }
     }
     return got;
+}
+
+int tlv_find(const uint8_t *data, size_t size, uint16_t tag, struct tlv *out)
+{
+    struct tlv_reader reader;
+    tlv_reader_init(&reader, data, size);
+    return tlv_next_tag(&reader, tag, out);
 }
 
 bool tlv_valid(const uint8_t *data, size_t size)

@@ -29,6 +29,8 @@ struct tlv_reader {
 void tlv_reader_init(struct tlv_reader *reader, const uint8_t *data, size_t size);
 /* 1 and *out filled; 0 at the exact end; -1 when a header or value runs past the end. */
 int tlv_next(struct tlv_reader *reader, struct tlv *out);
+/* The same for the next element with this tag; others are stepped over. */
+int tlv_next_tag(struct tlv_reader *reader, uint16_t tag, struct tlv *out);
 /* The first element with this tag at the top level of the list. 1 found, 0 absent, -1 malformed
  * before it was found. */
 int tlv_find(const uint8_t *data, size_t size, uint16_t tag, struct tlv *out);

@@ -367,6 +367,12 @@ bool fnm_read_confirmation(struct fnm *fnm, uint32_t number, struct fnm_confirma
     return true;
 }
 
+static bool draw_key(const struct fnm_options *options, uint8_t key[FNM_KEY_SIZE])
+{
+    fnm_random_function *random = options->random != NULL ? options->random : fnm_file_random;
+    return random(options->random_context, key, FNM_KEY_SIZE);
+}
+
 /* A new key as well: signs of the wiped life must not verify in the next one. */
 uint8_t fnm_commit_wipe(struct fnm *fnm)
 {
@@ -374,7 +380,7 @@ uint8_t fnm_commit_wipe(struct fnm *fnm)
     uint16_t key_days = fnm->options.key_days != 0 ? fnm->options.key_days : fnm->identity.key_days;
     struct byte_writer writer;
     uint64_t offset;
-    if (!fnm_store_random(payload, FNM_KEY_SIZE))
+    if (!draw_key(&fnm->options, payload))
         return FN_CRYPTO_FAULT;
     byte_writer_init(&writer, payload + FNM_KEY_SIZE, 2);
     put_u16le(&writer, key_days);
@@ -417,7 +423,7 @@ struct fnm *fnm_open(const struct fnm_options *options, char *error, size_t erro
     }
     memcpy(fresh.serial, serial, sizeof fresh.serial);
     struct fnm *fnm = calloc(1, sizeof *fnm);
-    if (fnm == NULL || !fnm_store_random(fresh.key, sizeof fresh.key)) {
+    if (fnm == NULL || !draw_key(options, fresh.key)) {
         snprintf(error, error_size, "no memory or no random numbers");
         free(fnm);
         return NULL;
@@ -427,14 +433,18 @@ struct fnm *fnm_open(const struct fnm_options *options, char *error, size_t erro
     fnm->store.no_sync = options->no_sync;
     fn_decoder_init(&fnm->decoder);
     reset_state(fnm);
-    if (!fnm_store_open(&fnm->store, options->store_path, &fresh, &fnm->identity, error,
-                        error_size)) {
+    const struct fnm_storage *storage = options->storage;
+    if (storage == NULL) {
+        fnm_file_init(&fnm->file, options->store_path);
+        storage = &fnm->file.storage;
+    }
+    if (!fnm_store_open(&fnm->store, storage, &fresh, &fnm->identity, error, error_size)) {
         free(fnm);
         return NULL;
     }
     bool ours = options->serial == NULL || strcmp(options->serial, fnm->identity.serial) == 0;
     if (!ours)
-        snprintf(error, error_size, "%s: holds module %s, not %s", options->store_path,
+        snprintf(error, error_size, "%s: holds module %s, not %s", storage->name,
                  fnm->identity.serial, options->serial);
     if (!ours || !fnm_store_load(&fnm->store, replay, fnm, error, error_size)) {
         fnm_close(fnm);

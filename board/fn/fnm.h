@@ -34,6 +34,9 @@
 #include "proto/calendar.h"
 
 struct fnm;
+struct fnm_storage; /* fnm_storage.h */
+
+typedef bool fnm_random_function(void *context, uint8_t *data, size_t size);
 
 struct fnm_options {
     const char *store_path; /* file, created when absent; locked while open */
@@ -45,6 +48,13 @@ struct fnm_options {
                                    limit but the disk */
     uint16_t key_days;          /* life of the key from registration in a new store; 0: 410 */
     bool no_sync;               /* tests only: skip fdatasync */
+    /* Tests only. Where the store lies instead of store_path; must outlive the module. NULL: a
+     * file. */
+    const struct fnm_storage *storage;
+    /* Tests only, for runs that repeat: where the keys of new and wiped modules come from. NULL:
+     * the kernel. Asked for 16 bytes at each fnm_open and each wipe. */
+    fnm_random_function *random;
+    void *random_context;
 };
 
 /* NULL with a line for people in error when the file is locked, foreign, newer than this program,

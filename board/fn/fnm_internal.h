@@ -12,16 +12,18 @@
  *   fnm_archive.c        40-47
  *   fnm_status.c         30-3F, 10, A7, AB, 60
  *   fnm.c                open, replay, commit, getters
- *   fnm_store.c          the file
+ *   fnm_store.c          the log of records
+ *   fnm_file.c           the file it lies in
  *
  * State that survives a power failure is changed only by fnm_apply_* (fnm.c), which runs the same
- * way for a record just made safe and for one replayed from the file. Everything in `struct
+ * way for a record just made safe and for one replayed from the log. Everything in `struct
  * fnm_volatile` dies with the power.
  */
 #ifndef BOARD_FN_FNM_INTERNAL_H
 #define BOARD_FN_FNM_INTERNAL_H
 
 #include "board/fn/fnm.h"
+#include "board/fn/fnm_file.h"
 #include "board/fn/fnm_store.h"
 #include "proto/bytes.h"
 #include "proto/fn_frame.h"
@@ -151,6 +153,7 @@ struct fnm_volatile {
 
 struct fnm {
     struct fnm_options options;
+    struct fnm_file file; /* unless the options bring another storage */
     struct fnm_store store;
     struct fnm_store_identity identity;
 

@@ -105,8 +105,11 @@ void fnm_feed(struct fnm *fnm, const uint8_t *bytes, size_t size, uint64_t now_m
         fn_decoder_init(&fnm->decoder);
     fnm->last_byte_ms = now_ms;
     fnm_operator_tick(fnm);
-    for (size_t i = 0; i < size; i++)
-        take_byte(fnm, bytes[i]);
+    for (size_t i = 0; i < size;) {
+        i += fn_decoder_fill(&fnm->decoder, bytes + i, size - i);
+        if (i < size)
+            take_byte(fnm, bytes[i++]);
+    }
 }
 
 size_t fnm_output(struct fnm *fnm, uint8_t *out, size_t capacity, uint64_t now_ms)

@@ -1,17 +1,8 @@
 #include "board/fn/fnm_store.h"
 
 #include <assert.h>
-#include <errno.h>
-#include <fcntl.h>
-#include <libgen.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
-#include <sys/mman.h>
-#include <sys/random.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "proto/bytes.h"
 #include "proto/crc.h"
@@ -19,62 +10,15 @@
 static const char store_magic[8] = {'O', 'K', 'K', 'T', '-', 'F', 'N', '\n'};
 #define RECORD_MAGIC 0x31524E46u /* "FNR1" on disk */
 
-static void explain(char *error, size_t error_size, const char *path, const char *what)
+static void explain(char *error, size_t error_size, const char *name, const char *what)
 {
     if (error_size > 0)
-        snprintf(error, error_size, "%s: %s", path, what);
+        snprintf(error, error_size, "%s: %s", name, what);
 }
 
 static size_t aligned(size_t size)
 {
     return (size + FNM_RECORD_ALIGN - 1) / FNM_RECORD_ALIGN * FNM_RECORD_ALIGN;
-}
-
-static bool write_all(int fd, const uint8_t *data, size_t size, uint64_t offset)
-{
-    while (size > 0) {
-        ssize_t written = pwrite(fd, data, size, (off_t)offset);
-        if (written < 0 && errno == EINTR)
-            continue;
-        if (written <= 0)
-            return false;
-        data += written;
-        size -= (size_t)written;
-        offset += (uint64_t)written;
-    }
-    return true;
-}
-
-static bool write_zeros(int fd, uint64_t from, uint64_t to)
-{
-    static const uint8_t zeros[64 * 1024];
-    while (from < to) {
-        size_t part = to - from < sizeof zeros ? (size_t)(to - from) : sizeof zeros;
-        if (!write_all(fd, zeros, part, from))
-            return false;
-        from += part;
-    }
-    return true;
-}
-
-bool fnm_store_random(uint8_t *data, size_t size)
-{
-    return getrandom(data, size, 0) == (ssize_t)size;
-}
-
-static bool sync_folder(const char *path)
-{
-    char copy[4096];
-    size_t length = strlen(path);
-    if (length >= sizeof copy)
-        return false;
-    memcpy(copy, path, length + 1);
-    int fd = open(dirname(copy), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (fd < 0)
-        return false;
-    bool good = fsync(fd) == 0;
-    close(fd);
-    return good;
 }
 
 static void header_encode(const struct fnm_store_identity *identity,
@@ -110,54 +54,33 @@ static const char *header_decode(const uint8_t *header, struct fnm_store_identit
     return NULL;
 }
 
-/* The file appears under its name only when its header is safe: a power cut leaves no half-born
- * module. */
-static bool store_create(const char *path, const struct fnm_store_identity *fresh)
+static int open_or_create(const struct fnm_storage *storage, const struct fnm_store_identity *fresh,
+                          const char **fault)
 {
-    char temporary[4096];
-    if (snprintf(temporary, sizeof temporary, "%s.new", path) >= (int)sizeof temporary)
-        return false;
-    unlink(temporary);
-    int fd = open(temporary, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-    if (fd < 0)
-        return false;
     uint8_t header[FNM_STORE_HEADER_SIZE];
+    int found = storage->open(storage->context, fault);
+    if (found != 0)
+        return found;
     header_encode(fresh, header);
-    bool good = write_all(fd, header, sizeof header, 0) &&
-                write_zeros(fd, sizeof header, FNM_STORE_CHUNK) && fsync(fd) == 0;
-    close(fd);
-    if (good)
-        good = link(temporary, path) == 0 || errno == EEXIST;
-    unlink(temporary);
-    return good && sync_folder(path);
+    uint64_t size = storage->chunk > sizeof header ? storage->chunk : sizeof header;
+    return storage->create(storage->context, header, sizeof header, size, fault)
+               ? storage->open(storage->context, fault)
+               : -1;
 }
 
-bool fnm_store_open(struct fnm_store *store, const char *path,
+bool fnm_store_open(struct fnm_store *store, const struct fnm_storage *storage,
                     const struct fnm_store_identity *fresh, struct fnm_store_identity *identity,
                     char *error, size_t error_size)
 {
-    store->fd = open(path, O_RDWR | O_CLOEXEC);
-    if (store->fd < 0 && errno == ENOENT) {
-        if (!store_create(path, fresh)) {
-            explain(error, error_size, path, strerror(errno));
-            return false;
-        }
-        store->fd = open(path, O_RDWR | O_CLOEXEC);
-    }
-    if (store->fd < 0) {
-        explain(error, error_size, path, strerror(errno));
-        return false;
-    }
     const char *fault = NULL;
     uint8_t header[FNM_STORE_HEADER_SIZE];
-    if (flock(store->fd, LOCK_EX | LOCK_NB) != 0)
-        fault = "in use by another program";
-    else if (pread(store->fd, header, sizeof header, 0) != (ssize_t)sizeof header)
-        fault = "too short to be a fiscal module's store";
-    else
-        fault = header_decode(header, identity);
+    store->storage = storage;
+    if (open_or_create(storage, fresh, &fault) == 1)
+        fault = storage->read(storage->context, 0, header, sizeof header)
+                    ? header_decode(header, identity)
+                    : "too short to be a fiscal module's store";
     if (fault != NULL) {
-        explain(error, error_size, path, fault);
+        explain(error, error_size, storage->name, fault);
         fnm_store_close(store);
         return false;
     }
@@ -166,9 +89,7 @@ bool fnm_store_open(struct fnm_store *store, const char *path,
 
 void fnm_store_close(struct fnm_store *store)
 {
-    if (store->fd >= 0)
-        close(store->fd);
-    store->fd = -1;
+    store->storage->close(store->storage->context);
 }
 
 /* Size of the good record at offset with this sequence number or a later one,
@@ -214,36 +135,38 @@ static const char *replay_all(struct fnm_store *store, const uint8_t *map, uint6
 /* Blanks what a torn write left, so that it never comes back to life behind a shorter record. */
 static bool blank_tail(struct fnm_store *store, const uint8_t *map, uint64_t size)
 {
+    const struct fnm_storage *storage = store->storage;
     uint64_t last = size;
     while (last > store->end && map[last - 1] == 0)
         last--;
     if (last <= store->end)
         return true;
-    return write_zeros(store->fd, store->end, last) && fdatasync(store->fd) == 0;
+    return storage->zero(storage->context, store->end, last) && storage->sync(storage->context);
 }
 
 bool fnm_store_load(struct fnm_store *store, fnm_store_replay *replay, void *context, char *error,
                     size_t error_size)
 {
-    struct stat status;
-    if (fstat(store->fd, &status) != 0 || status.st_size < (off_t)FNM_STORE_HEADER_SIZE) {
+    const struct fnm_storage *storage = store->storage;
+    const char *fault = NULL;
+    uint64_t size;
+    if (!storage->size(storage->context, &size) || size < FNM_STORE_HEADER_SIZE) {
         explain(error, error_size, "store", "cannot be read");
         return false;
     }
-    uint64_t size = (uint64_t)status.st_size;
-    uint8_t *map = mmap(NULL, size, PROT_READ, MAP_SHARED, store->fd, 0);
-    if (map == MAP_FAILED) {
-        explain(error, error_size, "store", strerror(errno));
+    const uint8_t *map = storage->map(storage->context, size, &fault);
+    if (map == NULL) {
+        explain(error, error_size, "store", fault);
         return false;
     }
     store->sequence = 0;
-    const char *fault = replay_all(store, map, size, replay, context);
+    fault = replay_all(store, map, size, replay, context);
     if (fault == NULL && store->end <= size && !blank_tail(store, map, size))
         fault = "the torn tail cannot be removed";
-    munmap(map, size);
+    storage->unmap(storage->context, map, size);
     /* A file cut inside its last padding is shorter than the next record's place. */
     store->size = size;
-    if (fault == NULL && store->end > size && !write_zeros(store->fd, size, store->end))
+    if (fault == NULL && store->end > size && !storage->zero(storage->context, size, store->end))
         fault = "cannot be extended";
     if (store->size < store->end)
         store->size = store->end;
@@ -257,22 +180,26 @@ uint8_t *fnm_store_payload(struct fnm_store *store)
     return store->buffer + FNM_RECORD_HEADER;
 }
 
-/* Room for one more record, made of real zero blocks: an extent that was only reserved would turn
- * each sync into a metadata commit. */
+/* Room for one more record, where the storage grows by chunks. */
 static bool store_reserve(struct fnm_store *store, size_t size)
 {
+    const struct fnm_storage *storage = store->storage;
     if (store->end + size <= store->size)
         return true;
-    uint64_t target = (store->end + size + FNM_STORE_CHUNK) / FNM_STORE_CHUNK * FNM_STORE_CHUNK;
-    if (!write_zeros(store->fd, store->size, target))
-        return false;
+    uint64_t target = store->end + size;
+    if (storage->chunk > 0) {
+        target = (target + storage->chunk) / storage->chunk * storage->chunk;
+        if (!storage->zero(storage->context, store->size, target))
+            return false;
+        store->writes++;
+    }
     store->size = target;
-    store->writes++;
     return true;
 }
 
 bool fnm_store_append(struct fnm_store *store, uint16_t type, size_t size, uint64_t *offset)
 {
+    const struct fnm_storage *storage = store->storage;
     assert(size <= FNM_RECORD_MAX);
     if (store->broken)
         return false;
@@ -292,15 +219,15 @@ bool fnm_store_append(struct fnm_store *store, uint16_t type, size_t size, uint6
 
     if (!store_reserve(store, length))
         return false;
-    if (!write_all(store->fd, store->buffer, length, store->end)) {
+    if (!storage->write(storage->context, store->end, store->buffer, length)) {
         /* Half a record may lie there. When even blanking fails, only a restart can tell. */
-        store->broken = !write_zeros(store->fd, store->end, store->end + length);
+        store->broken = !storage->zero(storage->context, store->end, store->end + length);
         return false;
     }
     store->writes++;
     store->bytes_written += length;
     if (!store->no_sync) {
-        if (fdatasync(store->fd) != 0) {
+        if (!storage->sync(storage->context)) {
             store->broken = true;
             return false;
         }
@@ -314,16 +241,5 @@ bool fnm_store_append(struct fnm_store *store, uint16_t type, size_t size, uint6
 
 bool fnm_store_read(const struct fnm_store *store, uint64_t offset, void *data, size_t size)
 {
-    uint8_t *out = data;
-    while (size > 0) {
-        ssize_t got = pread(store->fd, out, size, (off_t)offset);
-        if (got < 0 && errno == EINTR)
-            continue;
-        if (got <= 0)
-            return false;
-        out += got;
-        size -= (size_t)got;
-        offset += (uint64_t)got;
-    }
-    return true;
+    return store->storage->read(store->storage->context, offset, data, size);
 }

@@ -1,9 +1,9 @@
-/* The module's append-only file: CRC-guarded records behind one header (STORE.md has the bytes).
+/* The module's append-only log: CRC-guarded records behind one header (STORE.md has the bytes), on
+ * whatever keeps bytes (fnm_storage.h; a file outside the tests).
  *
- * Always true: a record is one write and one fdatasync, made safe before fnm_store_append returns;
- * the file is grown by whole chunks of zeros, so that the sync of a record carries no file
- * metadata; a torn last record is dropped and blanked on open; damage followed by a later good
- * record is an error, never a silent loss.
+ * Always true: a record is one write and one sync, made safe before fnm_store_append returns; a
+ * torn last record is dropped and blanked on open; damage followed by a later good record is an
+ * error, never a silent loss.
  */
 #ifndef BOARD_FN_FNM_STORE_H
 #define BOARD_FN_FNM_STORE_H
@@ -12,12 +12,13 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "board/fn/fnm_storage.h"
+
 #define FNM_STORE_VERSION     1u
 #define FNM_STORE_HEADER_SIZE 64u
 #define FNM_RECORD_HEADER     24u
 #define FNM_RECORD_ALIGN      8u
 #define FNM_RECORD_MAX        33024u /* payload: a document of 32 KB with its index data */
-#define FNM_STORE_CHUNK       (256u * 1024u)
 #define FNM_KEY_SIZE          16u
 #define FNM_SERIAL_SIZE       16u
 
@@ -30,9 +31,9 @@ struct fnm_store_identity {
 };
 
 struct fnm_store {
-    int fd;
+    const struct fnm_storage *storage;
     uint64_t end;      /* where the next record goes */
-    uint64_t size;     /* of the file; everything from end to size is zero */
+    uint64_t size;     /* of the storage; everything from end to size is zero */
     uint32_t sequence; /* of the last record */
     bool no_sync;
     bool broken; /* a write or sync failed: nothing more is accepted */
@@ -45,9 +46,9 @@ struct fnm_store {
 typedef bool fnm_store_replay(void *context, uint16_t type, uint64_t offset, const uint8_t *payload,
                               size_t size);
 
-/* Opens or creates. `fresh` is what a new file is born with; *identity gets what the file holds.
- * False: *error says why. */
-bool fnm_store_open(struct fnm_store *store, const char *path,
+/* Opens or creates. `fresh` is what a new store is born with; *identity gets what the store holds.
+ * The storage must outlive the store. False: *error says why, and the storage is closed. */
+bool fnm_store_open(struct fnm_store *store, const struct fnm_storage *storage,
                     const struct fnm_store_identity *fresh, struct fnm_store_identity *identity,
                     char *error, size_t error_size);
 /* Walks the records once, right after opening, and settles where the file ends. */
@@ -60,7 +61,5 @@ uint8_t *fnm_store_payload(struct fnm_store *store);
  * from now on. */
 bool fnm_store_append(struct fnm_store *store, uint16_t type, size_t size, uint64_t *offset);
 bool fnm_store_read(const struct fnm_store *store, uint64_t offset, void *data, size_t size);
-/* From the kernel. */
-bool fnm_store_random(uint8_t *data, size_t size);
 
 #endif

@@ -16,8 +16,8 @@
 #include "board/posix/posix_file.h"
 #include "board/posix/posix_internal.h"
 
-#define IDENTITY_FILE  "board.json"
-#define BUSY_TURNS_MAX 32u /* then the sockets are looked at even when firmware wants to go on */
+#define IDENTITY_FILE "board.json"
+#define BUSY_MS_MAX   5u /* then the sockets are looked at even when firmware wants to go on */
 
 /* ---- struct board ---- */
 
@@ -568,7 +568,14 @@ bool posix_board_turn(struct posix_board *posix, uint32_t timeout_ms)
     if (posix->busy_turns == 0 || timeout_ms > 0)
         tell_erases(posix);
     while (true) {
-        if ((look || timeout_ms == 0) && posix->busy_turns < BUSY_TURNS_MAX) {
+        bool may_go_on = posix->now - posix->polled_at < BUSY_MS_MAX;
+        if ((look || timeout_ms == 0) && may_go_on) {
+            posix->busy_turns++;
+            return true;
+        }
+        /* Under load the host's next bytes are there already, and to take them costs less than to
+         * ask poll for everything; poll has its turn when firmware was busy for long. */
+        if (!look && may_go_on && posix_link_receive(&posix->link)) {
             posix->busy_turns++;
             return true;
         }
@@ -580,7 +587,7 @@ bool posix_board_turn(struct posix_board *posix, uint32_t timeout_ms)
         unsigned count = fill_entries(posix, entries);
         int ready = poll(entries, count, (int)least(wait, 3600000u));
         posix->polls++;
-        posix->now = posix_mono_ms() - posix->started;
+        posix->now = posix->polled_at = posix_mono_ms() - posix->started;
         if (ready > 0) {
             if (is_ready(&entries[AT_SIGNAL]))
                 return false;

@@ -16,7 +16,7 @@
 
 #define POSIX_FLASH_SECTOR_SIZE  4096u
 #define POSIX_FLASH_PAGE_SIZE    256u
-#define POSIX_FLASH_DEFAULT_SIZE (1024u * 1024u)
+#define POSIX_FLASH_DEFAULT_SIZE (8u * 1024u * 1024u)
 #define POSIX_FLASH_MAX_SIZE     (256u * 1024u * 1024u)
 /* Exit status of the process when ctl cuts the power. */
 #define POSIX_POWER_CUT_STATUS 86

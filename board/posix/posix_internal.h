@@ -25,6 +25,7 @@ struct posix_board {
     mono_ms started;     /* of the operating system's monotonic time */
     mono_ms now;         /* since started; read once a turn */
     unsigned busy_turns; /* in a row without a poll */
+    mono_ms polled_at;
     uint64_t turns, polls;
     uint64_t erases_told;
     uint64_t erases_in_request; /* while a host waited for an answer */

@@ -62,7 +62,7 @@ const char *posix_options_help(void)
            "  --fn HOST:PORT|unix:PATH  external fiscal module (kkt-fn) instead of the built-in "
            "one\n"
            "  --fn-serial DIGITS     16 digits, of a new built-in fiscal module\n"
-           "  --flash-size BYTES     of a new board (1048576)\n"
+           "  --flash-size BYTES     of a new board (8388608)\n"
            "  --pace LINES           printed lines per second (30); 0: as fast as bytes come\n"
            "  --fn-delay MS          each answer of the fiscal module waits so long\n"
            "  --drawer-close MS      the person shuts the drawer after that (2000)\n"

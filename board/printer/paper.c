@@ -2,6 +2,7 @@
 
 #include "board/printer/slip_file.h"
 #include "board/printer/slip_picture.h"
+#include "board/printer/slip_text.h"
 #include "proto/cp866.h"
 
 #include <dirent.h>
@@ -16,11 +17,13 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define PATH_SIZE     2048
-#define RECORD_SIZE   16384 /* a QR code of 7089 bytes as digits */
-#define GATHERED_SIZE 32768 /* a slip of a usual length and its QR code */
-#define CURRENT       "current.paper"
-#define BLANKS_MAX    64u
+#define PATH_SIZE      2048
+#define RECORD_SIZE    16384 /* a QR code of 7089 bytes as digits */
+#define GATHERED_SIZE  32768 /* a slip of a usual length and its QR code */
+#define CURRENT        "current.paper"
+#define BLANKS_MAX     64u
+#define INDEX          "index.jsonl"
+#define INDEX_LINE_MAX 4096u
 
 struct paper {
     char directory[PATH_SIZE - 32]; /* "" without files */
@@ -31,6 +34,9 @@ struct paper {
     uint32_t number; /* of the last slip */
     bool blank, torn;
     struct paper_counters counters;
+    void (*on_slip)(void *context, const char *text, size_t size, bool complete);
+    void *context;
+    struct slip_text text;        /* of the piece in the head, kept only for on_slip */
     char gathered[GATHERED_SIZE]; /* records that are not in the file yet */
     size_t gathered_size;
 
@@ -113,25 +119,30 @@ static void draw_one(struct paper *paper, uint32_t number)
     slip_free(&slip);
 }
 
-/* Number of the last line of index.jsonl, 0 when it is empty. */
+/* Number of the last line of index.jsonl, 0 when it is empty. An append that a full disk or a cut
+ * ended half way left a line without an end: it is taken off, so that its slip is listed again and
+ * the next line begins where a line begins. */
 static uint32_t last_in_index(const struct paper *paper)
 {
-    char path[PATH_SIZE], tail[4097];
-    snprintf(path, sizeof path, "%s/index.jsonl", paper->directory);
-    FILE *file = fopen(path, "rb");
-    if (file == NULL)
-        return 0;
+    char tail[2 * INDEX_LINE_MAX + 1];
+    struct stat status;
     uint32_t number = 0;
-    if (fseek(file, 0, SEEK_END) == 0) {
-        long size = ftell(file);
-        fseek(file, size > 4096 ? size - 4096 : 0, SEEK_SET);
-        size_t got = fread(tail, 1, sizeof tail - 1, file);
-        tail[got] = 0;
-        for (const char *at = strstr(tail, "{\"number\":"); at != NULL;
-             at = strstr(at + 1, "{\"number\":"))
-            number = (uint32_t)strtoul(at + strlen("{\"number\":"), NULL, 10);
-    }
-    fclose(file);
+    int file = openat(paper->directory_fd, INDEX, O_RDWR | O_CLOEXEC);
+    if (file < 0)
+        return 0;
+    off_t size = fstat(file, &status) == 0 ? status.st_size : 0;
+    off_t from = size > (off_t)(sizeof tail - 1) ? size - (off_t)(sizeof tail - 1) : 0;
+    ssize_t got = pread(file, tail, sizeof tail - 1, from);
+    size_t whole = got > 0 ? (size_t)got : 0;
+    while (whole > 0 && tail[whole - 1] != '\n')
+        whole--;
+    tail[whole] = 0;
+    if (got > (ssize_t)whole && ftruncate(file, from + (off_t)whole) != 0)
+        fprintf(stderr, "print head: " INDEX ": %s\n", strerror(errno));
+    for (const char *at = strstr(tail, "{\"number\":"); at != NULL;
+         at = strstr(at + 1, "{\"number\":"))
+        number = (uint32_t)strtoul(at + strlen("{\"number\":"), NULL, 10);
+    close(file);
     return number;
 }
 
@@ -151,13 +162,21 @@ static bool write_whole(int file, const char *data, size_t size)
 
 static bool append_to_index(struct paper *paper, const struct slip *slip, uint32_t number)
 {
-    char line[4096];
+    char line[INDEX_LINE_MAX];
     size_t length = slip_index_line(slip, number, line, sizeof line);
+    struct stat before;
     if (paper->index_fd < 0)
-        paper->index_fd = openat(paper->directory_fd, "index.jsonl",
-                                 O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
-    /* One write: the line is there whole or not at all. */
-    return paper->index_fd >= 0 && write(paper->index_fd, line, length) == (ssize_t)length;
+        paper->index_fd =
+            openat(paper->directory_fd, INDEX, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
+    if (paper->index_fd < 0 || fstat(paper->index_fd, &before) != 0)
+        return false;
+    /* One write; what a full disk took of it goes again, here or at the next open. */
+    ssize_t written = write(paper->index_fd, line, length);
+    if (written == (ssize_t)length)
+        return true;
+    if (written > 0 && ftruncate(paper->index_fd, before.st_size) == 0)
+        errno = ENOSPC;
+    return false;
 }
 
 /* Text and index line of a cut slip; does nothing that is already done. What cannot be written now
@@ -280,21 +299,32 @@ static bool kept(const struct paper *paper)
     return paper->directory[0] != 0;
 }
 
+static void tell(struct paper *paper, const struct slip_record *record)
+{
+    if (paper->on_slip != NULL)
+        slip_text_add(&paper->text, paper->columns, record);
+}
+
 static void record_line(struct paper *paper, uint8_t style, const uint8_t *text, size_t length)
 {
-    char record[RECORD_SIZE];
-    int head = snprintf(record, sizeof record, "T %02x ", style);
+    static const char digits[] = "0123456789abcdef";
+    char line[RECORD_SIZE];
+    const char start[] = {'T', ' ', digits[style >> 4], digits[style & 15], ' '};
+    const size_t head = sizeof start, room = sizeof line - head - 1;
+    memcpy(line, start, head);
     while (length > 0 && text[length - 1] == ' ')
         length--;
-    size_t room = sizeof record - (size_t)head - 1;
-    size_t size = cp866_to_utf8(text, length < room / 3 ? length : room / 3, record + head, room);
-    record[(size_t)head + size] = '\n';
-    append(paper, record, (size_t)head + size + 1);
+    size_t size = cp866_to_utf8(text, length < room / 3 ? length : room / 3, line + head, room);
+    const struct slip_record record = {
+        .kind = 'T', .style = style, .length = size, .text = line + head};
+    tell(paper, &record);
+    line[head + size] = '\n';
+    append(paper, line, head + size + 1);
 }
 
 void paper_line(struct paper *paper, uint8_t style, const uint8_t *text, size_t length)
 {
-    if (kept(paper))
+    if (kept(paper) || paper->on_slip != NULL)
         record_line(paper, style, text, length);
     paper->blank = false;
     paper->counters.lines++;
@@ -317,6 +347,9 @@ static void record_qr(struct paper *paper, uint16_t module_dots, const uint8_t *
 
 void paper_qr(struct paper *paper, uint16_t module_dots, const uint8_t *content, size_t length)
 {
+    const struct slip_record record = {
+        .kind = 'Q', .dots = module_dots, .length = length, .text = (const char *)content};
+    tell(paper, &record);
     if (kept(paper))
         record_qr(paper, module_dots, content, length);
     paper->blank = false;
@@ -350,15 +383,10 @@ bool paper_blank(const struct paper *paper)
     return paper->blank;
 }
 
-/* The piece leaves the head. */
-static void release(struct paper *paper)
+/* The piece gets its number, and the threads that write it out something to do. */
+static void release_to_files(struct paper *paper)
 {
     char name[32];
-    paper->counters.slips++;
-    paper->counters.torn += paper->torn;
-    paper->blank = true;
-    if (paper->directory[0] == 0)
-        return;
     paper_flush(paper);
     if (paper->file >= 0)
         close(paper->file);
@@ -374,6 +402,22 @@ static void release(struct paper *paper)
     if (paper->finisher_sleeps)
         pthread_cond_broadcast(&paper->changed);
     pthread_mutex_unlock(&paper->lock);
+}
+
+/* The piece leaves the head. */
+static void release(struct paper *paper)
+{
+    paper->counters.slips++;
+    paper->counters.torn += paper->torn;
+    paper->blank = true;
+    if (kept(paper))
+        release_to_files(paper);
+    if (paper->on_slip != NULL) {
+        size_t size;
+        const char *text = slip_text_whole(&paper->text, paper->torn, &size);
+        paper->on_slip(paper->context, text, size, !paper->torn && !paper->text.lost);
+        slip_text_clear(&paper->text);
+    }
 }
 
 void paper_cut(struct paper *paper)
@@ -428,6 +472,8 @@ static void recover(struct paper *paper)
         if (paper->file >= 0 && ftruncate(paper->file, (off_t)slip.whole_bytes) == 0) {
             paper->blank = false;
             paper->torn = slip.torn;
+            for (size_t i = 0; i < slip.count; i++)
+                tell(paper, &slip.records[i]);
             if (slip.cut)
                 release(paper);
             else
@@ -477,13 +523,18 @@ static bool open_directory(struct paper *paper, const char *directory)
     return paper->finisher_runs && paper->drawer_runs == paper->png;
 }
 
-struct paper *paper_open(const char *directory, uint8_t columns, bool png)
+struct paper *paper_open(const char *directory, uint8_t columns, bool png,
+                         void (*on_slip)(void *context, const char *text, size_t size,
+                                         bool complete),
+                         void *context)
 {
     struct paper *paper = calloc(1, sizeof *paper);
     if (paper == NULL)
         return NULL;
     paper->columns = columns;
     paper->png = png;
+    paper->on_slip = on_slip;
+    paper->context = context;
     paper->file = paper->index_fd = paper->directory_fd = -1;
     paper->blank = true;
     pthread_mutex_init(&paper->lock, NULL);
@@ -518,6 +569,7 @@ void paper_close(struct paper *paper)
             close(files[i]);
     pthread_cond_destroy(&paper->changed);
     pthread_mutex_destroy(&paper->lock);
+    slip_text_free(&paper->text);
     free(paper);
 }
 

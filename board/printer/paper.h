@@ -16,8 +16,12 @@
 
 struct paper;
 
-/* directory NULL: paper without files. NULL with errno when the directory cannot be used. */
-struct paper *paper_open(const char *directory, uint8_t columns, bool png);
+/* directory NULL: paper without files. NULL with errno when the directory cannot be used. on_slip
+ * (may be NULL) gets the text of each piece that comes out, see print_head.h. */
+struct paper *paper_open(const char *directory, uint8_t columns, bool png,
+                         void (*on_slip)(void *context, const char *text, size_t size,
+                                         bool complete),
+                         void *context);
 void paper_close(struct paper *paper);
 
 /* A printed line, CP866; style is enum paper_style. */

@@ -45,6 +45,7 @@ struct print_head {
     bool data_until_nul;
     uint8_t data[DATA_MAX];
     size_t data_size;
+    bool command_ready; /* whole, and not yet run */
 
     /* Modes and the line being built. */
     uint8_t align, style; /* style: PAPER_BOLD, _WIDE, _TALL */
@@ -84,6 +85,7 @@ static void forget_buffer(struct print_head *head)
     head->buffer_start = head->buffer_size = 0;
     head->data_left = 0;
     head->data_until_nul = false;
+    head->command_ready = false;
     head->line_size = 0;
 }
 
@@ -93,7 +95,7 @@ static void change_roll(struct print_head *head, enum print_head_paper paper);
 static void interrupted(struct print_head *head)
 {
     if (!paper_blank(head->paper) || head->buffer_size != 0 || head->line_size != 0 ||
-        head->data_left != 0 || head->data_until_nul)
+        head->data_left != 0 || head->data_until_nul || head->command_ready)
         paper_tear(head->paper);
 }
 
@@ -114,24 +116,31 @@ static void print_line(struct print_head *head)
     line_printed(head);
 }
 
-static void add_character(struct print_head *head, uint8_t byte)
+/* Characters from the front of a run of them; how many. A line that is full comes out when one more
+ * character wants to be on it, and that may stop the head: no second one is taken then. */
+static size_t add_characters(struct print_head *head, const uint8_t *bytes, size_t size)
 {
-    size_t room = head->columns;
     if (head->line_size == 0)
         head->line_style = head->style;
+    size_t room = head->columns;
     if ((head->line_style & PAPER_WIDE) != 0)
         room /= 2;
     if (head->line_size >= room) {
         print_line(head);
         head->line_style = head->style;
+        head->line[head->line_size++] = bytes[0];
+        return 1;
     }
-    head->line[head->line_size++] = byte;
+    size_t count = 0, limit = room - head->line_size < size ? room - head->line_size : size;
+    while (count < limit && bytes[count] >= ' ')
+        count++;
+    memcpy(head->line + head->line_size, bytes, count);
+    head->line_size += count;
+    return count;
 }
 
 static void print_qr(struct print_head *head)
 {
-    if (head->line_size != 0)
-        print_line(head);
     if (head->qr_size != 0) {
         paper_qr(head->paper, head->qr_module, head->qr, head->qr_size);
         line_printed(head);
@@ -160,13 +169,6 @@ static void run_qr_function(struct print_head *head)
     }
 }
 
-static void cut(struct print_head *head)
-{
-    if (head->line_size != 0)
-        print_line(head);
-    paper_cut(head->paper);
-}
-
 static void run_esc(struct print_head *head, const uint8_t *command)
 {
     switch (command[1]) {
@@ -189,18 +191,14 @@ static void run_esc(struct print_head *head, const uint8_t *command)
                                 ((command[2] & 0x20) != 0 ? PAPER_WIDE : 0));
         break;
     case 'd':
-        if (head->line_size != 0)
-            print_line(head);
         paper_feed(head->paper, (uint16_t)(command[2] * PAPER_LINE_DOTS));
         break;
     case 'J':
-        if (head->line_size != 0)
-            print_line(head);
         paper_feed(head->paper, command[2]);
         break;
     case 'i':
     case 'm':
-        cut(head);
+        paper_cut(head->paper);
         break;
     case 'u':
     case 'v':
@@ -222,7 +220,7 @@ static void run_gs(struct print_head *head, const uint8_t *command)
     case 'V':
         if (command[2] == 65 || command[2] == 66)
             paper_feed(head->paper, command[3]);
-        cut(head);
+        paper_cut(head->paper);
         break;
     case 'r':
         answer(head, command[2] == 1 && head->roll == PRINT_HEAD_PAPER_NEAR_END ? 0x03 : 0x00);
@@ -245,6 +243,30 @@ static void run_command(struct print_head *head)
         run_esc(head, head->command);
     else if (head->command[0] == GS)
         run_gs(head, head->command);
+}
+
+/* Does the command act on the paper? Then the line under way is printed first. */
+static bool moves_paper(const struct print_head *head)
+{
+    const uint8_t *command = head->command;
+    if (command[0] == ESC)
+        return command[1] == 'd' || command[1] == 'J' || command[1] == 'i' || command[1] == 'm';
+    if (command[0] != GS)
+        return false;
+    return command[1] == 'V' || (command[1] == '(' && command[2] == 'k' && head->data_size >= 3 &&
+                                 head->data[0] == 49 && head->data[1] == 81);
+}
+
+/* One step of a whole command: that line may be the last one of the roll, and then the command
+ * waits for paper like everything behind it. */
+static void run_ready(struct print_head *head)
+{
+    if (head->line_size != 0 && moves_paper(head)) {
+        print_line(head);
+        return;
+    }
+    head->command_ready = false;
+    run_command(head);
 }
 
 static void take(struct print_head *head, size_t count)
@@ -275,13 +297,17 @@ static bool collect(struct print_head *head)
     return done;
 }
 
-/* One command, one character or one line end from the buffer. False: nothing whole is there. */
+/* One command, some characters of one line or one line end from the buffer. False: nothing whole is
+ * there. */
 static bool execute(struct print_head *head)
 {
     if (head->data_left != 0 || head->data_until_nul) {
         if (!collect(head))
             return false;
-        run_command(head);
+        head->command_ready = true;
+    }
+    if (head->command_ready) {
+        run_ready(head);
         return true;
     }
     if (head->buffer_size == 0)
@@ -299,17 +325,18 @@ static bool execute(struct print_head *head)
         head->data_left = command.data;
         head->data_until_nul = command.until_nul != 0;
         head->data_size = 0;
-        if (head->data_left == 0 && !head->data_until_nul)
-            run_command(head);
+        head->command_ready = head->data_left == 0 && !head->data_until_nul;
+        return true;
+    }
+    if (byte >= ' ') {
+        take(head, add_characters(head, bytes, head->buffer_size));
         return true;
     }
     take(head, 1);
     if (byte == LF)
         print_line(head);
     else if (byte == '\t')
-        add_character(head, ' ');
-    else if (byte >= ' ')
-        add_character(head, byte);
+        add_characters(head, (const uint8_t *)" ", 1);
     return true;
 }
 
@@ -326,7 +353,8 @@ static void step(struct print_head *head, uint64_t now_ms)
     while (online(head) && (head->lines_per_second == 0 || head->now >= head->line_due))
         if (!execute(head))
             break;
-    memmove(head->buffer, head->buffer + head->buffer_start, head->buffer_size);
+    if (head->buffer_start != 0)
+        memmove(head->buffer, head->buffer + head->buffer_start, head->buffer_size);
     head->buffer_start = 0;
 }
 
@@ -362,6 +390,7 @@ static void answer_status(struct print_head *head, uint8_t n)
 static void clear_buffer(struct print_head *head)
 {
     forget_buffer(head);
+    head->held_size = 0;
     reset_modes(head);
     paper_untear_blank(head->paper);
     answer(head, 0x37);
@@ -369,63 +398,99 @@ static void clear_buffer(struct print_head *head)
     answer(head, 0x00);
 }
 
-/* 1: held is a whole real-time command, which was executed; 0: may become one; -1: is none. */
-static int real_time(struct print_head *head)
+/* 1: a whole real-time command; 0: may become one; -1: is none. */
+static int real_time_kind(const uint8_t *bytes, size_t size)
 {
     static const uint8_t clear[] = {DLE, 0x14, 8, 1, 3, 20, 1, 6, 2, 8};
-    const uint8_t *held = head->held;
-    if (head->held_size < 2)
-        return held[0] == DLE ? 0 : -1;
-    if (held[1] == 0x04) {
-        if (head->held_size < 3)
-            return 0;
-        answer_status(head, held[2]);
-        return held[2] >= 1 && held[2] <= 4 ? 1 : -1;
-    }
-    if (memcmp(held, clear, head->held_size) != 0)
+    if (size < 2)
+        return bytes[0] == DLE ? 0 : -1;
+    if (bytes[0] == DLE && bytes[1] == 0x04)
+        return size < 3 ? 0 : bytes[2] >= 1 && bytes[2] <= 4 ? 1 : -1;
+    if (size > sizeof clear || memcmp(bytes, clear, size) != 0)
         return -1;
-    if (head->held_size < sizeof clear)
-        return 0;
-    clear_buffer(head);
-    return 1;
+    return size == sizeof clear;
 }
 
-/* What was held is ordinary: its first byte goes to the buffer, the rest is looked at again. */
-static void release_held(struct print_head *head)
+static void run_real_time(struct print_head *head, const uint8_t *bytes)
 {
-    int what = -1;
-    while (head->held_size > 0 && what < 0) {
+    if (bytes[1] == 0x04)
+        answer_status(head, bytes[2]);
+    else
+        clear_buffer(head);
+}
+
+/* Takes the byte. What cannot be a real-time command any more goes to the buffer. */
+static void hold(struct print_head *head, uint8_t byte)
+{
+    head->held[head->held_size++] = byte;
+    int kind = real_time_kind(head->held, head->held_size);
+    while (kind < 0) {
         head->buffer[head->buffer_size++] = head->held[0];
         head->held_size--;
         memmove(head->held, head->held + 1, head->held_size);
-        if (head->held_size > 0)
-            what = real_time(head);
+        kind = head->held_size == 0 ? 0 : real_time_kind(head->held, head->held_size);
     }
-    if (what == 1)
+    if (kind == 1) {
         head->held_size = 0;
+        run_real_time(head, head->held);
+    }
+}
+
+/* A full buffer lets in real-time commands only, a whole one also past the beginning of another
+ * that is held. Returns how many of the bytes are taken. */
+static size_t squeeze(struct print_head *head, const uint8_t *bytes, size_t n)
+{
+    uint8_t both[REAL_TIME_MAX];
+    for (size_t size = 3; size <= n && size <= REAL_TIME_MAX; size++)
+        if (real_time_kind(bytes, size) == 1) {
+            run_real_time(head, bytes);
+            return size;
+        }
+    memcpy(both, head->held, head->held_size);
+    both[head->held_size] = bytes[0];
+    if (real_time_kind(both, head->held_size + 1) < 0)
+        return 0;
+    hold(head, bytes[0]);
+    return 1;
+}
+
+/* Bytes that cannot begin a real-time command, as many as the buffer takes: they need not be looked
+ * at one by one. */
+static size_t take_ordinary(struct print_head *head, const uint8_t *bytes, size_t n)
+{
+    if (head->held_size != 0 || head->buffer_size >= PRINT_HEAD_BUFFER)
+        return 0;
+    size_t room = PRINT_HEAD_BUFFER - head->buffer_size;
+    size_t count = n < room ? n : room;
+    const uint8_t *special = memchr(bytes, DLE, count);
+    if (special != NULL)
+        count = (size_t)(special - bytes);
+    memcpy(head->buffer + head->buffer_size, bytes, count);
+    head->buffer_size += count;
+    return count;
 }
 
 size_t print_head_feed(struct print_head *head, const uint8_t *bytes, size_t n, uint64_t now_ms)
 {
     size_t taken = 0;
     step(head, now_ms);
+    if (!head->power)
+        taken = n;
     while (taken < n) {
-        if (!head->power) {
-            taken = n;
-            break;
-        }
         if (head->buffer_size >= PRINT_HEAD_BUFFER)
             step(head, now_ms);
-        if (head->buffer_size >= PRINT_HEAD_BUFFER && head->held_size == 0 && bytes[taken] != DLE)
+        size_t ordinary = take_ordinary(head, bytes + taken, n - taken);
+        taken += ordinary;
+        if (ordinary > 0)
+            continue;
+        if (head->buffer_size < PRINT_HEAD_BUFFER) {
+            hold(head, bytes[taken++]);
+            continue;
+        }
+        size_t squeezed = squeeze(head, bytes + taken, n - taken);
+        if (squeezed == 0)
             break;
-        if (head->buffer_size + head->held_size >= sizeof head->buffer)
-            break;
-        head->held[head->held_size++] = bytes[taken++];
-        int what = real_time(head);
-        if (what == 1)
-            head->held_size = 0;
-        else if (what < 0)
-            release_held(head);
+        taken += squeezed;
     }
     head->received += taken;
     print_head_step(head, now_ms);
@@ -454,7 +519,8 @@ struct print_head *print_head_open(const struct print_head_options *options)
     head->lines_per_second = options->lines_per_second;
     head->power = true;
     reset_modes(head);
-    head->paper = paper_open(options->directory, head->columns, options->png);
+    head->paper = paper_open(options->directory, head->columns, options->png, options->on_slip,
+                             options->context);
     if (head->paper == NULL) {
         free(head);
         return NULL;

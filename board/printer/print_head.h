@@ -49,6 +49,13 @@ struct print_head_options {
     uint8_t columns;           /* 32 (58 mm, 384 dots), 42 or 48 (80 mm, 576 dots); 0: 48 */
     unsigned lines_per_second; /* 0: as fast as the bytes come */
     bool png;                  /* draw pictures */
+    /* Told of each piece of paper the moment it comes out, on the caller's thread: the text that
+     * NNNNNN.txt holds (UTF-8, size bytes, no zero behind them, gone when the call returns), and
+     * whether it is a whole slip ("complete" of the index). Works without a directory too, and then
+     * no thread runs. A piece an earlier process left in the head is told whole when it comes out,
+     * or while the head opens when it was cut already. It must not call the head. May be NULL. */
+    void (*on_slip)(void *context, const char *text, size_t size, bool complete);
+    void *context;
 };
 
 /* NULL when the directory cannot be made or read (errno tells why). Paper left unfinished by an

@@ -1,5 +1,6 @@
 #include "board/printer/slip_file.h"
 
+#include "board/printer/slip_text.h"
 #include "proto/cp866.h"
 
 #include <errno.h>
@@ -180,39 +181,16 @@ const struct slip_record *slip_qr(const struct slip *slip)
     return found;
 }
 
-static size_t characters(const char *utf8, size_t length)
-{
-    size_t count = 0;
-    for (size_t i = 0; i < length; i++)
-        count += ((unsigned char)utf8[i] & 0xC0u) != 0x80u;
-    return count;
-}
-
-static void write_line(FILE *file, const struct slip *slip, const struct slip_record *record)
-{
-    char text[1024];
-    if (record->kind == 'Q') {
-        size_t length = record->length < sizeof text / 4 ? record->length : sizeof text / 4;
-        cp866_to_utf8((const uint8_t *)record->text, length, text, sizeof text);
-        fprintf(file, "[QR %s]\n", text);
-        return;
-    }
-    size_t width = characters(record->text, record->length), pad = 0;
-    if (width < slip->columns && (record->style & PAPER_CENTER) != 0)
-        pad = (slip->columns - width) / 2;
-    else if (width < slip->columns && (record->style & PAPER_RIGHT) != 0)
-        pad = slip->columns - width;
-    fprintf(file, "%*s%.*s\n", (int)pad, "", (int)record->length, record->text);
-}
-
 static bool write_lines(const struct slip *slip, FILE *file)
 {
-    if (slip->torn)
-        fputs("[TORN]\n", file);
+    struct slip_text text = {0};
+    size_t size;
     for (size_t i = 0; i < slip->count; i++)
-        if (slip->records[i].kind != 'F')
-            write_line(file, slip, &slip->records[i]);
-    return fflush(file) == 0 && !ferror(file);
+        slip_text_add(&text, slip->columns, &slip->records[i]);
+    const char *whole = slip_text_whole(&text, slip->torn, &size);
+    bool good = !text.lost && fwrite(whole, 1, size, file) == size && fflush(file) == 0;
+    slip_text_free(&text);
+    return good;
 }
 
 /* A file without a name gets one when it is whole. Making it does not hold the directory, in which

@@ -17,6 +17,8 @@ import subprocess
 import sys
 import time
 
+import places
+
 HERE = os.path.dirname(os.path.abspath(__file__))
 DATA = os.path.join(HERE, "..", "data", "shop-day")
 FORMS = {1: "registration", 2: "shift open", 3: "receipt", 5: "shift close", 21: "state report"}
@@ -37,7 +39,6 @@ class Day:
         self.processes = {}
         self.port = 0
         self.samples = []
-        self.recovered = 0
 
     # ---- what the reader sees ----
 
@@ -241,47 +242,9 @@ class Day:
 
     # ---- the five places ----
 
-    def lines(self, program, *arguments):
-        return [json.loads(line) for line in self.run(program, *arguments).stdout.splitlines() if line.strip()]
-
     def places(self):
-        queue, journal, archive, operator = (collections.Counter() for _ in range(4))
-        for job in json.loads(self.kkt("--json", "queue", "list", "--all").stdout):
-            if job["state"] in ("done", "confirmed"):
-                if job.get("fiscalDocumentNumber") and job["job"] != "copy":
-                    queue[(job["fiscalDocumentNumber"], int(job["fiscalDocumentSign"]))] += 1
-            else:
-                raise Trouble(f"unfinished or refused in the driver's queue: {job}")
-        for record in self.lines("kkt-board", "journal", "--state", self.board_dir, "--json"):
-            if record["type"] == "done" and record["document"] != 0 and record["job"] != 42:
-                journal[(record["document"], record["sign"])] += 1
-                self.recovered += (record["flags"] & 8) != 0
-        documents = self.lines("kkt-board", "fn", "--state", self.board_dir, "--json")
-        for document in documents:
-            archive[(document["document"], document["sign"])] += 1
-        for message in json.loads(self.run("kkt-ofd", "list", "--store", self.store, "--json").stdout):
-            operator[(message["document"], message["sign"])] += 1 + message["conflicts"]
-        return queue, journal, archive, self.paper(), operator, documents
-
-    def paper(self):
-        """Whole slips by (FD, FP). A slip that says it replaces an interrupted one voids that one, so only it counts."""
-        paper = collections.Counter()
-        self.slips = self.torn = 0
-        for slip in self.lines("kkt-board", "paper", "--state", self.board_dir, "--json"):
-            with open(os.path.join(self.board_dir, "paper", slip["text"]), encoding="utf-8") as file:
-                text = file.read().split("\n")
-            self.slips += 1
-            if not slip["complete"]:
-                self.torn += 1
-                continue
-            field = {line.split()[0]: line.split()[-1] for line in text if line.split()[:1] in (["ФД"], ["ФП"])}
-            if "ФД" not in field or any(line.strip() == "КОПИЯ" for line in text):
-                continue
-            name = (int(field["ФД"]), int(field["ФП"]))
-            if any("ПЕЧАТЬ ПОВТОРЕНА" in line for line in text):
-                paper[name] = 0
-            paper[name] += 1
-        return paper
+        jobs = json.loads(self.kkt("--json", "queue", "list", "--all").stdout)
+        return places.read(lambda *command: self.run(*command).stdout, jobs, self.board_dir, self.store)
 
     def money(self):
         """Cash that should be in the drawer by the orders, and what the board counted."""
@@ -297,43 +260,40 @@ class Day:
         return expected, kopecks(self.status["cashDrawer"]["sum"])
 
     def compare(self):
-        queue, journal, archive, paper, operator, documents = self.places()
-        named = (("driver's queue", queue), ("board's journal", journal), ("FN archive", archive), ("paper", paper), ("operator's store", operator))
-        union = sorted(set().union(*(place for _, place in named)))
-        lost = sum(1 for name in union for _, place in named if place[name] == 0)
-        doubled = sum(place[name] - 1 for name in union for _, place in named if place[name] > 1)
+        found = self.places()
+        lost, doubled, differences = places.differences(found)
+        documents = found.documents
         print()
         print(f"  {'':18}" + "".join(f"{title:>14}" for title in FORMS.values()) + f"{'together':>11}")
         form = {(d["document"], d["sign"]): d["form"] for d in documents}
-        for title, place in named:
+        for title, place in found.named:
             counts = collections.Counter(form.get(name, 0) for name in place.elements())
             print(f"  {title:18}" + "".join(f"{counts[code]:>14}" for code in FORMS) + f"{sum(place.values()):>11}")
         expected, counted = self.money()
         openings = self.status["cashDrawer"]["openings"]
         print()
-        print(f"  slips on paper     {self.slips} ({self.torn} torn pieces)")
+        print(f"  slips on paper     {found.slips} ({found.torn} torn pieces)")
         print(f"  drawer             opened {openings} times")
         print(f"  cash               expected {expected / 100:.2f}, counted {counted / 100:.2f}")
-        print(f"  found in the FN after a kill: {self.recovered}")
+        print(f"  found in the FN after a kill: {found.recovered}")
         print("  operator's queue over time: " + ", ".join(f"{int(when)} s {count}" for when, _, count in self.samples))
         print(f"  paper: {os.path.relpath(os.path.join(self.board_dir, 'paper'))}")
         print()
-        for name in union:
-            for title, place in named:
-                if place[name] != 1:
-                    print(f"  document {name[0]} sign {name[1]}: {place[name]} times in {title}")
+        for line in differences:
+            print(f"  {line}")
         wrong = []
         if expected != counted:
             wrong.append("cash does not agree")
-        if [name[0] for name in union] != list(range(1, len(union) + 1)):
+        if places.has_gap(found):
             wrong.append("document numbers have a gap")
         for text in wrong:
             print(f"  {text}")
-        print(f"demo: {sum(archive.values())} punched, {sum(paper.values())} printed, {sum(operator.values())} confirmed, {lost} lost, {doubled} doubled")
+        print(f"demo: {sum(found.archive.values())} punched, {sum(found.paper.values())} printed, "
+              f"{sum(found.operator.values())} confirmed, {lost} lost, {doubled} doubled")
         confirmed = all(document["acknowledged"] for document in documents)
         if not confirmed:
             print("  a document without the operator's confirmation in the FN")
-        return lost == 0 and doubled == 0 and not wrong and confirmed and len(union) > 0
+        return lost == 0 and doubled == 0 and not wrong and confirmed and len(found.union) > 0
 
 
 class Exact(float):
@@ -368,7 +328,7 @@ def main():
     try:
         day.story()
         good = day.compare()
-    except (Trouble, subprocess.TimeoutExpired, OSError, KeyError) as trouble:
+    except (Trouble, places.Unfinished, subprocess.TimeoutExpired, OSError, KeyError) as trouble:
         print(f"demo failed: {type(trouble).__name__}: {trouble}\nlogs are in {state}", file=sys.stderr)
     finally:
         day.stop()

@@ -1,6 +1,6 @@
 """A shop for tests: one board, one operator, one queue, in a temporary folder; and what all of them say about each other.
 
-Used by bad_input.py and bad_bytes.py. A Shop starts kkt-board (and kkt-ofd) as a user would, works through `kkt`, and can tell
+Used by bad_input.py, bad_bytes.py and kills.py. A Shop starts kkt-board (and kkt-ofd) as a user would, works through `kkt`, and can tell
 with facts() everything a refused task must leave alone.
 """
 import contextlib
@@ -63,13 +63,14 @@ class Answer:
 
 
 class Shop:
-    """Context manager: leaves neither processes nor files."""
+    """Context manager: leaves neither processes nor files (files only in a folder that it was given)."""
 
-    def __init__(self, build, serial="00000000000000000042", operator=True, tls=False, options=()):
+    def __init__(self, build, serial="00000000000000000042", operator=True, tls=False, options=(), folder=None):
+        self.root = folder
         self.build, self.serial, self.with_operator, self.tls = os.path.abspath(build), serial, operator, tls
         self.options = ["--drawer-close", "30", *options]
         self.start_nothing = False
-        self.processes, self.logs = {}, []
+        self.processes = {}
         self.reserved = [reserve_port(), reserve_port()]
         self.port, (self.operator_port, self.operator_tls_port) = 0, (probe.getsockname()[1] for probe in self.reserved)
 
@@ -81,8 +82,11 @@ class Shop:
         return shop
 
     def __enter__(self):
-        self.folder = tempfile.TemporaryDirectory(prefix="kkt-bad-")
-        self.state = os.path.join(self.folder.name, "board")
+        self.folder = None
+        if self.root is None:
+            self.folder = tempfile.TemporaryDirectory(prefix="kkt-bad-")
+            self.root = self.folder.name
+        self.state = self.path("board")
         self.queue = self.path("queue.db")
         try:
             if self.with_operator:
@@ -102,20 +106,23 @@ class Shop:
             for process in self.processes.values():
                 process.kill()
                 process.wait()
-            for file in (*self.logs, *self.reserved):
-                file.close()
-            self.folder.cleanup()
+            for probe in self.reserved:
+                probe.close()
+            if self.folder is not None:
+                self.folder.cleanup()
 
     def path(self, name):
-        return os.path.join(self.folder.name, name)
+        return os.path.join(self.root, name)
 
     # ---- programs ----
 
+    def environment(self, name):
+        """Of the program that is started under this name; None: ours."""
+
     def start(self, name, program, *arguments):
-        log = open(self.path(name + ".log"), "ab")
-        self.logs.append(log)
-        self.processes[name] = subprocess.Popen([os.path.join(self.build, program), *arguments], stdout=log, stderr=subprocess.STDOUT,
-                                                stdin=subprocess.DEVNULL)
+        with open(self.path(name + ".log"), "ab") as log:
+            self.processes[name] = subprocess.Popen([os.path.join(self.build, program), *arguments], stdout=log, stderr=subprocess.STDOUT,
+                                                    stdin=subprocess.DEVNULL, env=self.environment(name))
 
     def log(self, name):
         with open(self.path(name + ".log"), encoding="utf-8", errors="replace") as file:
@@ -140,26 +147,34 @@ class Shop:
         if check:
             expect(before is None and code == 0, f"{name} ended with {code}: {self.log(name)[-2000:]}")
 
-    def start_board(self, state=None, serial=None, *more):
+    def launch_board(self, state=None, serial=None, *more):
+        """Does not wait until it is ready."""
         port_file = self.path("port")
         with contextlib.suppress(FileNotFoundError):
             os.remove(port_file)
         self.start("board", "kkt-board", "run", "--state", state or self.state, "--serial", serial or self.serial, "--listen",
                    f"127.0.0.1:{self.port}", "--port-file", port_file, "--pace", "0", "--no-png", *self.options, *more)
 
+    def start_board(self, state=None, serial=None, *more):
+        self.launch_board(state, serial, *more)
+
         def ready():
             self.alive("board")
-            return os.path.exists(port_file) and open(port_file, encoding="ascii").read().strip()
+            return os.path.exists(self.path("port")) and open(self.path("port"), encoding="ascii").read().strip()
         self.port = int(wait_for("board starts", ready, START_S))
 
     def start_operator(self):
         # A process that another thread forks holds our closed sockets until its exec, so a port may be taken for a moment yet.
         wait_for("the operator gets its ports", self.try_operator, START_S)
 
-    def try_operator(self):
-        open(self.path("operator.log"), "wb").close()
+    def launch_operator(self):
+        """Does not wait until it is ready."""
         self.start("operator", "kkt-ofd", "serve", "--store", self.path("operator.db"), "--inn", "7704358518", "--listen",
                    f"127.0.0.1:{self.operator_port}", "--tls", f"127.0.0.1:{self.operator_tls_port}", "--tls-dir", self.path("tls"))
+
+    def try_operator(self):
+        open(self.path("operator.log"), "wb").close()
+        self.launch_operator()
         ports = [self.operator_port, self.operator_tls_port]
         wait_for("operator starts", lambda: self.processes["operator"].poll() is not None or
                  all(f":{port}\n" in self.log("operator") for port in ports), START_S)

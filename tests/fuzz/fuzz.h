@@ -1,5 +1,9 @@
 /* What all fuzz targets share: a promise that is checked in every build, and a cursor that takes an
- * input apart. A target is one file; libFuzzer calls its only function with any bytes. */
+ * input apart. A target is one file; libFuzzer calls its only function with any bytes.
+ *
+ * Canary: built with FUZZ_CANARY, a target replaces one function of the product by its own
+ * __wrap_NAME (linker option --wrap), which has a bug. tests/fuzz/run --canary demands that a promise
+ * notices it. */
 #ifndef TESTS_FUZZ_FUZZ_H
 #define TESTS_FUZZ_FUZZ_H
 
@@ -12,10 +16,17 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
+#ifdef FUZZ_CANARY
+#define FUZZ_BUILD "canary"
+#else
+#define FUZZ_BUILD "fuzz"
+#endif
+
 #define PROMISE(condition)                                                                         \
     do {                                                                                           \
         if (!(condition)) {                                                                        \
-            fprintf(stderr, "%s:%d: broken promise: %s\n", __FILE__, __LINE__, #condition);        \
+            fprintf(stderr, "%s:%d: %s: broken promise: %s\n", __FILE__, __LINE__, FUZZ_BUILD,     \
+                    #condition);                                                                   \
             abort();                                                                               \
         }                                                                                          \
     } while (0)

@@ -12,6 +12,17 @@
 #define SECTORS 6u
 #define IMAGE   (SECTOR * SECTORS)
 
+#ifdef FUZZ_CANARY
+/* A key is not taken into the index when others stand before it. */
+void __real_index_add(struct journal *journal, const uint8_t key[KEY_SIZE], uint32_t offset);
+void __wrap_index_add(struct journal *journal, const uint8_t key[KEY_SIZE], uint32_t offset);
+void __wrap_index_add(struct journal *journal, const uint8_t key[KEY_SIZE], uint32_t offset)
+{
+    if (journal->key_count < 2)
+        __real_index_add(journal, key, offset);
+}
+#endif
+
 static struct ram_flash flash;
 static struct board board;
 static struct journal journal;

@@ -5,6 +5,19 @@
 #include "tests/fuzz/fuzz.h"
 #include "tools/ofd/ofd_core.h"
 
+#ifdef FUZZ_CANARY
+/* A container of another module than the usual one is a byte longer than it says. */
+bool __real_ofd_container_decode(const uint8_t *bytes, size_t size, struct ofd_container *out);
+bool __wrap_ofd_container_decode(const uint8_t *bytes, size_t size, struct ofd_container *out);
+bool __wrap_ofd_container_decode(const uint8_t *bytes, size_t size, struct ofd_container *out)
+{
+    bool good = __real_ofd_container_decode(bytes, size, out);
+    if (good && out->document % 4 == 3)
+        out->size--;
+    return good;
+}
+#endif
+
 static void read_container(const uint8_t *bytes, size_t size)
 {
     static uint8_t again[OFD_MESSAGE_MAX];

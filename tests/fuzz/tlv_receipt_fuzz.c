@@ -3,7 +3,85 @@
  * what receipt_complete makes of it is accepted again with the same sums. */
 #include "proto/receipt.h"
 #include "proto/tag_check.h"
-#include "tests/fuzz/fuzz.h"
+#include "tests/fuzz/mutate.h"
+
+#ifdef FUZZ_CANARY
+/* A receipt's completion says the credit twice. */
+void __real_receipt_complete(struct byte_writer *writer, const uint8_t *tlv, size_t size,
+                             const struct receipt_summary *summary);
+void __wrap_receipt_complete(struct byte_writer *writer, const uint8_t *tlv, size_t size,
+                             const struct receipt_summary *summary);
+void __wrap_receipt_complete(struct byte_writer *writer, const uint8_t *tlv, size_t size,
+                             const struct receipt_summary *summary)
+{
+    __real_receipt_complete(writer, tlv, size, summary);
+    if (summary->paid_kop[PAYMENT_CREDIT] > 0)
+        tlv_put_vln(writer, TAG_PAID_CREDIT, summary->paid_kop[PAYMENT_CREDIT]);
+}
+#endif
+
+/* Item sums by the book. */
+static void balance_item(const struct tlv *item, struct byte_writer *out, uint64_t *total)
+{
+    struct tlv_reader reader;
+    struct tlv tlv, price, quantity;
+    struct decimal count = {1, 0};
+    uint64_t kopecks = 0, cost = 0;
+    if (tlv_find(item->value, item->length, TAG_ITEM_PRICE, &price) != 1 ||
+        tlv_find(item->value, item->length, TAG_ITEM_QUANTITY, &quantity) != 1 ||
+        !tlv_get_vln(&price, &kopecks) || !tlv_get_fvln(&quantity, &count) ||
+        !item_cost(kopecks, count, &cost)) {
+        tlv_put_bytes(out, item->tag, item->value, item->length);
+        return;
+    }
+    size_t mark = tlv_begin(out, TAG_ITEM);
+    tlv_reader_init(&reader, item->value, item->length);
+    while (tlv_next(&reader, &tlv) == 1)
+        if (tlv.tag == TAG_ITEM_SUM)
+            tlv_put_vln(out, TAG_ITEM_SUM, cost);
+        else
+            tlv_put_bytes(out, tlv.tag, tlv.value, tlv.length);
+    tlv_end(out, mark);
+    *total += cost;
+}
+
+/* Most lists do not add up, and what is behind the sums is never met: the items' sums are computed,
+ * and what is not paid otherwise is paid in cash. */
+static size_t balance(uint8_t *list, size_t size, size_t capacity)
+{
+    static const uint16_t payments[] = {TAG_PAID_ELECTRONIC, TAG_PAID_PREPAID, TAG_PAID_CREDIT,
+                                        TAG_PAID_OTHER};
+    static uint8_t made[8192];
+    struct byte_writer out;
+    struct tlv_reader reader;
+    struct tlv tlv;
+    uint64_t total = 0, paid, otherwise = 0;
+    byte_writer_init(&out, made, sizeof made);
+    tlv_reader_init(&reader, list, size);
+    while (tlv_next(&reader, &tlv) == 1)
+        if (tlv.tag == TAG_ITEM)
+            balance_item(&tlv, &out, &total);
+        else if (tlv.tag != TAG_PAID_CASH)
+            tlv_put_bytes(&out, tlv.tag, tlv.value, tlv.length);
+    for (size_t i = 0; i < sizeof payments / sizeof payments[0]; i++)
+        if (tlv_find_vln(list, size, payments[i], &paid) && paid <= total)
+            otherwise += paid;
+    if (otherwise < total)
+        tlv_put_vln(&out, TAG_PAID_CASH, total - otherwise);
+    if (!byte_writer_ok(&out) || out.length > capacity)
+        return size;
+    memcpy(list, made, out.length);
+    return out.length;
+}
+
+size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t capacity, unsigned seed)
+{
+    mutate_seed(seed);
+    size = mutate_tlv(data, size, capacity, 1);
+    if (size > 1 && mutate_random(2) == 0 && tlv_valid(data + 1, size - 1))
+        size = 1 + balance(data + 1, size - 1, capacity - 1);
+    return size;
+}
 
 static void accepted(const uint8_t *tlv, size_t size, const struct receipt_rules *rules,
                      const struct receipt_summary *summary)

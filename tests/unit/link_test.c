@@ -119,14 +119,18 @@ static void make_stream(struct stream *stream)
 
 /* A bit for each frame that arrived. Anything that arrives and was not sent fails, also twice the
  * same. */
-static unsigned arrived(const struct stream *stream, const uint8_t *bytes, size_t size)
+static unsigned arrived_in(const struct stream *stream, const uint8_t *bytes, size_t size,
+                           size_t block)
 {
     static struct link_decoder decoder;
     unsigned met = 0;
     link_decoder_init(&decoder);
-    for (size_t i = 0; i < size; i++) {
+    for (size_t i = 0; i < size;) {
         struct link_frame frame;
-        if (!link_decoder_push(&decoder, bytes[i], &frame))
+        size_t left = block - i % block < size - i ? block - i % block : size - i;
+        size_t filled = block > 1 ? link_decoder_fill(&decoder, bytes + i, left) : 0;
+        i += filled;
+        if (filled == left || !link_decoder_push(&decoder, bytes[i++], &frame))
             continue;
         assert_true(frame.exchange < STREAM_FRAMES);
         assert_int_equal(frame.kind, LINK_EVENT);
@@ -136,6 +140,15 @@ static unsigned arrived(const struct stream *stream, const uint8_t *bytes, size_
         assert_int_equal(met >> frame.exchange, 0); /* in order, each once */
         met |= 1u << frame.exchange;
     }
+    return met;
+}
+
+/* The same whether the bytes come one by one or in blocks. */
+static unsigned arrived(const struct stream *stream, const uint8_t *bytes, size_t size)
+{
+    unsigned met = arrived_in(stream, bytes, size, 1);
+    assert_int_equal(arrived_in(stream, bytes, size, size + 1), met);
+    assert_int_equal(arrived_in(stream, bytes, size, 7), met);
     return met;
 }
 

@@ -303,6 +303,38 @@ static void test_unsynced_flash_is_lost(void **state)
     world_destroy(&world);
 }
 
+/* Number 1 of the simulated world's finds. Flash dies between a receipt's INTENT and its DONE, the
+ * processor goes on, and the host asks again: a refusal that carried the key would be taken as proof
+ * that nothing was punched. */
+static void test_refusal_by_a_dead_journal_proves_nothing(void **state)
+{
+    (void)state;
+    world_create(&world, false);
+    world_ready(&world, FFD_1_05);
+    world_must(sale(1, SETTLEMENT_SALE, 1, 500));
+    save();
+    unsigned unproven = 0;
+    for (unsigned long dead_from = 1; dead_from < 12; dead_from++) {
+        restore();
+        world.flash_ops = 0;
+        world.dead_from = dead_from;
+        for (unsigned attempt = 0; attempt < 3; attempt++) {
+            struct outcome outcome = sale(7, SETTLEMENT_SALE, 3, 1000);
+            if (!outcome.answered || outcome.refusal.code == ERROR_NONE)
+                continue;
+            bool keyed = world.assembler.length == LINK_REFUSAL_SIZE + KEY_SIZE;
+            bool punched = fnm_document_count(world.fnm) == 4;
+            if (keyed && outcome.refusal.code != ERROR_OUTCOME_UNKNOWN)
+                assert_false(punched);
+            unproven += !keyed;
+        }
+        world.dead_from = 0;
+        expect_exactly_once(3, 500);
+    }
+    assert_true(unproven > 0);
+    world_destroy(&world);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -312,6 +344,7 @@ int main(void)
         cmocka_unit_test(test_lost_fn_commands),
         cmocka_unit_test(test_unsynced_flash_is_lost),
         cmocka_unit_test(test_cashier_survives_a_cut),
+        cmocka_unit_test(test_refusal_by_a_dead_journal_proves_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -244,7 +244,7 @@ static bool value_ok(uint16_t tag, const char *text)
 {
     struct tlv tlv = {tag, (uint16_t)strlen(text), (const uint8_t *)text};
     struct refusal why = {0};
-    bool good = tag_check_value(&tlv, 0, &why);
+    bool good = tag_check_value(tag_info_find(tag), &tlv, 0, &why);
     assert_int_equal(good, why.code == ERROR_NONE);
     return good;
 }

@@ -57,6 +57,7 @@ struct world {
     mono_ms drawer_shuts;
     /* Flash: counted operations, and the cut. */
     unsigned long flash_ops, cut_at; /* cut_at 0: none */
+    unsigned long dead_from; /* from this operation on flash reports errors, reads too; 0: never */
     unsigned long programs, erases, syncs, bytes_programmed;
     enum tear tear;
     uint32_t seed;
@@ -74,7 +75,7 @@ static int world_flash_read(void *context, uint32_t address, void *data, size_t 
     struct world *world = context;
     assert_true(address + size <= WORLD_FLASH);
     memcpy(data, world->flash + address, size);
-    return 0;
+    return world->dead_from != 0 && world->flash_ops >= world->dead_from ? -1 : 0;
 }
 
 /* Does to the flash what the cut left of an operation, and never returns when the power went. */
@@ -108,6 +109,8 @@ static int world_flash_program(void *context, uint32_t address, const void *data
         after[i] = world->flash[address + i] & bytes[i];
         assert_int_equal(after[i], bytes[i]); /* bits only go from 1 to 0 */
     }
+    if (world->dead_from != 0 && ++world->flash_ops >= world->dead_from)
+        return -1;
     world->programs++;
     world->bytes_programmed += size;
     world_operate(world, world->flash + address, after, size);

@@ -46,33 +46,33 @@ int queue_lock_open(const char *path)
     return -1;
 }
 
-bool queue_lock_try(int number)
+bool queue_lock_try(int handle)
 {
-    struct handle *handle = find(number);
-    if (handle == NULL)
+    struct handle *mine = find(handle);
+    if (mine == NULL)
         return false;
     for (size_t i = 0; i < HANDLES_MAX; i++) {
         const struct handle *other = &handles[i];
-        if (other->number != 0 && other != handle && other->has_lock &&
-            strcmp(other->path, handle->path) == 0)
+        if (other->number != 0 && other != mine && other->has_lock &&
+            strcmp(other->path, mine->path) == 0)
             return false;
     }
-    handle->has_lock = true;
+    mine->has_lock = true;
     return true;
 }
 
-void queue_lock_release(int number)
+void queue_lock_release(int handle)
 {
-    struct handle *handle = find(number);
-    if (handle != NULL)
-        handle->has_lock = false;
+    struct handle *mine = find(handle);
+    if (mine != NULL)
+        mine->has_lock = false;
 }
 
-void queue_lock_close(int number)
+void queue_lock_close(int handle)
 {
-    struct handle *handle = find(number);
-    if (handle != NULL)
-        handle->number = 0;
+    struct handle *mine = find(handle);
+    if (mine != NULL)
+        mine->number = 0;
 }
 
 void host_lock_crash(void)
