@@ -3,7 +3,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 
 #include "hostdrv/clock.h"
 #include "hostdrv/fault.h"
@@ -11,13 +10,14 @@
 #include "hostdrv/transport.h"
 #include "tests/world/check.h"
 #include "tests/world/host_lock.h"
+#include "tests/world/host_random.h"
 
 #define QUEUE_PATH   "queue.db"
 #define AFTERLIFE_MS 1000000000000u
 
 struct host host;
 
-/* ---- Clocks and random numbers ---- */
+/* ---- Clocks ---- */
 
 /* For the dead all time is over: whatever they wait for ends at once. */
 uint64_t host_clock_ms(void)
@@ -39,15 +39,6 @@ void host_clock_sleep(unsigned milliseconds)
 void host_clock_boot_id(char out[37])
 {
     snprintf(out, 37, "00000000-0000-4000-8000-%012u", host.machine_starts);
-}
-
-ssize_t getrandom(void *buffer, size_t size, unsigned flags)
-{
-    uint8_t *bytes = buffer;
-    (void)flags;
-    for (size_t i = 0; i < size; i++)
-        bytes[i] = (uint8_t)sim_random(host.sim);
-    return (ssize_t)size;
 }
 
 /* ---- The cable ---- */
@@ -185,6 +176,7 @@ void host_create(struct sim *sim, enum host_cable cable)
     memset(&host, 0, sizeof host);
     host.sim = sim;
     host.cable = cable;
+    host_random_bind(&sim->dice);
     host.disk = disk_create(true);
     CHECK(host.disk != NULL && host_lock_handles() == 0, "harness: no disk for the host");
 }
@@ -194,6 +186,7 @@ void host_destroy(void)
     host_stop();
     disk_destroy(host.disk);
     host.disk = NULL;
+    host_random_bind(NULL);
 }
 
 void host_format(void)
