@@ -64,8 +64,8 @@ static void no_checkpoint(void *user, struct byte_writer *writer)
     put_fill(writer, 0, 8);
 }
 
-/* A record whose checksum is right is one only when its number may follow: the expected one, or some
- * more for records that rotted, but never so many that they would not fit into the sector. */
+/* A record whose checksum is right is one only when its number may follow: the expected one, or
+ * some more for records that rotted, but never so many that they would not fit into the sector. */
 static void test_numbers_that_may_follow(void **state)
 {
     (void)state;
