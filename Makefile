@@ -126,6 +126,11 @@ $(BUILD)/tests/unit/world_%_test: $(BUILD)/tests/unit/world_%_test.o $(WORLD_ARC
 	$(CC) $(LDFLAGS) $(SANITIZE) $< -Wl,--start-group $(WORLD_ARCHIVE) $(LINK_ARCHIVES) -Wl,--end-group -lcmocka $(LIBS) -o $@
 $(BUILD)/tests/world/world: $(BUILD)/tests/world/main.o $(WORLD_ARCHIVE) $(LINK_ARCHIVES)
 	$(CC) $(LDFLAGS) $(SANITIZE) $< -Wl,--start-group $(WORLD_ARCHIVE) $(LINK_ARCHIVES) -Wl,--end-group $(LIBS) -o $@
+# With the marks of proto/rare.h, in a folder of its own; what tests/world/canaries builds on.
+WORLD_BUILD = BUILD=build/world CFLAGS="-O2 -g -DOPENKKT_RARE"
+.PHONY: world-build
+world-build:
+	@$(MAKE) --no-print-directory -s $(WORLD_BUILD) build/world/tests/world/world
 $(BUILD)/tests/unit/serial_test.o: EXTRA_CFLAGS += $(call pkg,--cflags umockdev-1.0)
 $(BUILD)/tests/bench/bench: $(BUILD)/tests/bench/bench.o $(LINK_ARCHIVES)
 	$(CC) $(LDFLAGS) $(SANITIZE) $< -Wl,--start-group $(LINK_ARCHIVES) -Wl,--end-group $(LIBS) -o $@

@@ -3,6 +3,7 @@
 #include <assert.h>
 #include <string.h>
 
+#include "proto/rare.h"
 #include "proto/tags.h"
 #include "proto/tlv.h"
 
@@ -227,15 +228,14 @@ static void take_ahead(struct link_client *client, const struct link_frame *fram
 {
     struct link_client_ahead *ahead = &client->ahead;
     struct link_client_answer answer;
-    bool whole =
-        frame->offset == 0 && frame->length == frame->total && frame->code == ahead->code;
+    bool whole = frame->offset == 0 && frame->length == frame->total && frame->code == ahead->code;
     assert(frame->length <= sizeof ahead->answer); /* of one frame */
     if (ahead->answered || ahead->unsent || !whole ||
         !judge_answer(ahead->code, ahead->message, frame->payload, frame->length, &answer)) {
         client->strays++;
         return;
     }
-    if (is_put_off(&answer)) {
+    if (is_put_off(&answer) || RARE("driver: the answer ahead is taken for busy")) {
         ahead->busy = true;
         return;
     }
@@ -289,7 +289,8 @@ static void take_frame(struct link_client *client, const struct link_frame *fram
         return;
     }
     if (frame->kind != LINK_ANSWER || client->state != LINK_CLIENT_WAITING ||
-        frame->exchange != client->exchange || frame->code != client->code) {
+        frame->exchange != client->exchange || frame->code != client->code ||
+        RARE("driver: an answer is not heard")) {
         client->strays++;
         return;
     }
@@ -318,7 +319,8 @@ enum link_client_state link_client_tick(struct link_client *client, uint64_t now
     if (now_ms >= client->deadline_ms) {
         link_client_abandon(client);
         client->state = LINK_CLIENT_TIMED_OUT;
-    } else if (client->waits_to_resend && now_ms >= client->resend_at_ms) {
+    } else if (client->waits_to_resend &&
+               (now_ms >= client->resend_at_ms || RARE("driver: a request goes out early"))) {
         client->repeated = true;
         start_sending(client);
     }

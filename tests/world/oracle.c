@@ -426,6 +426,8 @@ static void check_paper(const struct oracle *oracle, const struct sim *sim)
             CHECK(originals == 0, "I8: electronic document %" PRIu32 " was printed", number);
             continue;
         }
+        CHECK(paper.broken_off == 0 || paper.resumed > 0,
+              "I8: a slip of document %" PRIu32 " ends without a sign", number);
         CHECK(originals >= 1, "I8: document %" PRIu32 " was never printed whole", number);
         CHECK(paper.whole <= 1, "I8: document %" PRIu32 " was printed twice without a mark",
               number);
@@ -435,7 +437,6 @@ static void check_paper(const struct oracle *oracle, const struct sim *sim)
               "I8: the slip of %" PRIu32 " says %" PRIu64 " kopecks, not %" PRIu64, number,
               paper.total_kop, document.total_kop);
     }
-    CHECK(sim->paper.unreadable == 0, "I8: a slip without a sign");
     CHECK(copies >= oracle->copies, "I8: %" PRIu32 " copies asked, %" PRIu32 " printed",
           oracle->copies, copies);
 }

@@ -101,8 +101,7 @@ static uint64_t after(const char *text, size_t size, const char *words)
     return at == NULL ? 0 : number_at(at + strlen(words), text + size);
 }
 
-static void compare(struct paper *paper, struct paper_document *document, const char *text,
-                    size_t size)
+static void compare(struct paper_document *document, const char *text, size_t size)
 {
     const char *code = find(text, size, "[QR t=");
     uint32_t sign = (uint32_t)labelled(text, size, "ФП ");
@@ -112,10 +111,6 @@ static void compare(struct paper *paper, struct paper_document *document, const 
         total = after(code, left, "&s=");
         if ((uint32_t)after(code, left, "&fp=") != sign)
             document->contradicts = true;
-    }
-    if (sign == 0) {
-        paper->unreadable++;
-        return;
     }
     bool first = document->fiscal_sign == 0;
     document->contradicts |=
@@ -145,12 +140,18 @@ void paper_take(void *context, const char *text, size_t size, bool complete)
         return;
     }
     struct paper_document *document = place_for(paper, number);
-    if (find(text, size, "КОПИЯ") != NULL)
+    /* The head ended it with a cut, but the register broke it off in the middle. */
+    bool copy = find(text, size, "КОПИЯ") != NULL;
+    if (labelled(text, size, "ФП ") == 0) {
+        document->broken_off = (uint16_t)(document->broken_off + !copy);
+        return;
+    }
+    if (copy)
         document->copies++;
     else if (find(text, size, "ПЕЧАТЬ ПОВТОРЕНА") != NULL ||
              find(text, size, "ЛИСТ НЕДЕЙСТВИТЕЛЕН") != NULL)
         document->resumed++;
     else
         document->whole++;
-    compare(paper, document, text, size);
+    compare(document, text, size);
 }

@@ -16,6 +16,7 @@ struct paper_document {
     uint16_t resumed;     /* complete, marked as replacing an earlier piece */
     uint16_t copies;      /* complete, marked КОПИЯ */
     uint16_t torn;        /* pieces */
+    uint16_t broken_off;  /* cut, but without a sign: only a marked one may follow */
     uint32_t fiscal_sign; /* of the newest that names one */
     uint64_t total_kop;   /* from its QR code; 0: it has none */
     bool contradicts;     /* two pieces disagree about sum or sign */
@@ -24,11 +25,10 @@ struct paper_document {
 struct paper {
     struct paper_document *documents; /* by number */
     uint32_t capacity;
-    uint32_t newest;     /* highest document number seen */
-    uint32_t slips;      /* pieces in all */
-    uint32_t torn;       /* of them without an end */
-    uint32_t others;     /* whole slips without a document number: X report, cash, text */
-    uint32_t unreadable; /* whole slips that name a document but no sign */
+    uint32_t newest; /* highest document number seen */
+    uint32_t slips;  /* pieces in all */
+    uint32_t torn;   /* of them without an end */
+    uint32_t others; /* whole slips without a document number: X report, cash, text */
     uint32_t digest;
 };
 
