@@ -24,6 +24,9 @@
  *     sector.
  *  J9 Flash that holds no log and is not blank is left alone: someone else's data is not ours to
  *     erase.
+ *  J10 Rot costs the record it lies in and no other; in a sector header or a footer, nothing.
+ *  J11 On flash that buffers until it is synced: a checkpoint is never safe before the records it
+ *     counts are, and all that a mount replays is safe when it returns.
  */
 #ifndef FIRMWARE_JOURNAL_H
 #define FIRMWARE_JOURNAL_H
@@ -63,7 +66,8 @@ struct journal_record {
 
 /* Called while mounting, in order: the newest checkpoint, then every record after it. payload is
  * valid during the call. (Only when the newest sector's own checkpoint has rotted, an older
- * sector's checkpoint and all records since.) */
+ * sector's checkpoint and all records since; when that would be the first checkpoint of all, the
+ * records alone: the caller is as it was when it made the log.) */
 typedef void (*journal_replay)(void *user, const struct journal_record *record,
                                const uint8_t *payload);
 /* Writes a payload: at most LIMIT_JOURNAL_RECORD_BYTES. May be called several times for one record

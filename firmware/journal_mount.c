@@ -257,16 +257,29 @@ static void mend_tail(struct journal *journal, uint32_t clean_end)
     journal->head_offset = end;
 }
 
-static uint16_t replay_all(struct journal *journal, journal_replay replay)
+/* How far back replaying starts; false: nowhere. */
+static bool find_state(struct journal *journal, uint32_t *back)
 {
     struct record_header checkpoint;
+    for (*back = 0; *back < journal->used_sectors; ++*back) {
+        struct place place = place_back(journal, *back, 0);
+        if (checkpoint_is_whole(journal, place, &checkpoint))
+            return true;
+        if (journal->read_failed)
+            return false;
+        /* The first sector there ever was: what its checkpoint held, the caller begins with. */
+        if (place.generation == journal->sectors)
+            return true;
+    }
+    return false;
+}
+
+static uint16_t replay_all(struct journal *journal, journal_replay replay)
+{
     struct scan scan;
     uint32_t back = 0;
-    while (!checkpoint_is_whole(journal, place_back(journal, back, 0), &checkpoint)) {
-        back++;
-        if (journal->read_failed || back >= journal->used_sectors)
-            return ERROR_JOURNAL_FAULT;
-    }
+    if (!find_state(journal, &back))
+        return ERROR_JOURNAL_FAULT;
     for (; back > 0; back--)
         replay_sector(journal, back, replay, &scan);
     replay_sector(journal, 0, replay, &scan);

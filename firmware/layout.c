@@ -162,7 +162,7 @@ static void compose_duo(struct layout *layout, const struct layout_frame *frame,
 {
     struct tlv left, right;
     bool has_left = row->tag != 0 && find(frame, row->tag, &left);
-    bool has_right = row->tag2 != 0 && find(frame, row->tag2, &right);
+    bool has_right = find(frame, row->tag2, &right);
     struct byte_writer out = paragraph_begin(layout);
     if (has_left) {
         layout_label(&out, row_label(layout, row, &left));

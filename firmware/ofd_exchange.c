@@ -266,8 +266,7 @@ static void accepted(struct ofd_client *ofd, const struct moment *now)
     ofd->next_poll = now->mono;
     ofd->deadline = now->mono + LINGER_MS;
     ofd->report.last_success = now->calendar;
-    if (ofd->report.queue_count > 0)
-        ofd->report.queue_count--;
+    ofd->report.queue_count -= ofd->report.queue_count != 0; /* an FN may say anything */
     ofd_note_error(ofd, ERROR_NONE, 0);
     ofd_forget_message(ofd);
     ofd->phase = PHASE_IDLE;

@@ -71,8 +71,9 @@ void printer_init(struct printer *printer, const struct board *board, uint8_t co
 
 bool printer_has_room(const struct printer *printer, size_t size)
 {
+    _Static_assert(LIMIT_SPOOL_BYTES <= UINT16_MAX, "a slip's size is kept in 16 bits");
     return printer->slip_count < LIMIT_SPOOL_SLIPS &&
-           size <= LIMIT_SPOOL_BYTES - (size_t)printer->spool_used && size <= UINT16_MAX;
+           size <= LIMIT_SPOOL_BYTES - (size_t)printer->spool_used;
 }
 
 bool printer_add_parts(struct printer *printer, uint32_t id, uint16_t form, uint8_t marks,

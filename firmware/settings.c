@@ -137,13 +137,6 @@ uint16_t settings_u16(const struct settings *settings, uint16_t tag, uint16_t fa
     return settings_find(settings, tag, &tlv) && tlv_get_u16(&tlv, &value) ? value : fallback;
 }
 
-uint32_t settings_u32(const struct settings *settings, uint16_t tag, uint32_t fallback)
-{
-    struct tlv tlv;
-    uint32_t value = 0;
-    return settings_find(settings, tag, &tlv) && tlv_get_u32(&tlv, &value) ? value : fallback;
-}
-
 size_t settings_string(const struct settings *settings, uint16_t tag, char *out, size_t capacity)
 {
     assert(capacity > 0);

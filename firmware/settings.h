@@ -41,7 +41,6 @@ bool settings_find(const struct settings *settings, uint16_t tag, struct tlv *ou
 /* The value, or fallback when the tag is absent or of another length. */
 uint8_t settings_u8(const struct settings *settings, uint16_t tag, uint8_t fallback);
 uint16_t settings_u16(const struct settings *settings, uint16_t tag, uint16_t fallback);
-uint32_t settings_u32(const struct settings *settings, uint16_t tag, uint32_t fallback);
 /* Copies the value as a zero-terminated string, cut to capacity - 1 bytes. Returns its length; 0
  * when absent. */
 size_t settings_string(const struct settings *settings, uint16_t tag, char *out, size_t capacity);

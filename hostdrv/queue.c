@@ -187,22 +187,17 @@ int kkt_submit_receipt(kkt_queue *queue, const kkt_key *key, kkt_receipt *receip
 /* Inside a transaction, so that no worker can send it meanwhile. */
 static int cancel_row(struct queue_store *store, const struct queue_row *row, kkt_error *error)
 {
-    switch (row->entry.result.state) {
-    case KKT_JOB_CANCELLED:
+    enum kkt_job_state state = row->entry.result.state;
+    if (state == KKT_JOB_CANCELLED)
         return KKT_OK;
-    case KKT_JOB_DONE:
+    if (state == KKT_JOB_DONE)
         return fault_set(error, ERROR_IN_PROGRESS,
                          "the job is done (document %u); only a return takes it back",
                          (unsigned)row->entry.result.document);
-    case KKT_JOB_STORED:
-        if (row->sent_to[0] != '\0')
-            return fault_set(error, ERROR_IN_PROGRESS,
-                             "the job was sent to board %s, and only that one can tell its outcome",
-                             row->sent_to);
-        break;
-    case KKT_JOB_REFUSED:
-        break;
-    }
+    if (state == KKT_JOB_STORED && row->sent_to[0] != '\0')
+        return fault_set(error, ERROR_IN_PROGRESS,
+                         "the job was sent to board %s, and only that one can tell its outcome",
+                         row->sent_to);
     return queue_store_cancel(store, row->entry.id, error);
 }
 
@@ -400,6 +395,7 @@ static bool work_turn(kkt_queue *queue, kkt *device, uint64_t deadline_ms, int *
         *result = fault_none(error);
         return false;
     case WORKER_FAILED:
+    default:
         *result = error->code;
         if (*result == ERROR_OTHER_DEVICE || *result == ERROR_VERSION_UNSUPPORTED)
             device_drop(device); /* ask who is there before the next job */
@@ -475,16 +471,6 @@ int kkt_run(kkt_queue *queue, kkt *device, unsigned timeout_ms, kkt_error *error
     return result;
 }
 
-/* It is not finished, and the worker does not find it. */
-static int lost_job(kkt_queue *queue, const kkt_key *key, kkt_error *error)
-{
-    struct queue_row row;
-    int result = queue_store_find(&queue->store, key, &row, NULL, NULL, error);
-    return result != KKT_OK
-               ? result
-               : queue_store_damaged(row.entry.id, "is missing from the unfinished ones", error);
-}
-
 static bool finished(const kkt_result *result)
 {
     return result->state != KKT_JOB_STORED;
@@ -512,7 +498,7 @@ int kkt_wait(kkt_queue *queue, kkt *device, const kkt_key *key, unsigned timeout
                 return worked;
             /* Once it may have been armed again behind our back. */
             if (++fruitless > FRUITLESS_ROUNDS_MAX)
-                return lost_job(queue, key, error);
+                return queue_store_damaged("the job is missing from the unfinished ones", error);
         } else if (!wait_for_others(deadline_ms, error)) {
             return ERROR_OUTCOME_UNKNOWN;
         }

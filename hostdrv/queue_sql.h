@@ -4,8 +4,8 @@
  * The seal. A row's last column is a checksum over everything that decides what is sent, where to
  * and what became of it: key, job, body, state, sent_to and the result. SQLite notices a page that
  * is no page, but not a changed byte inside a value; the seal does. It is computed by an SQL
- * function, in the statement that writes the row, and every statement that writes one checks the
- * old seal first, so that damage is never sealed anew.
+ * function, in the statement that writes the row, and the old seal is checked in the same
+ * transaction, so that damage is never sealed anew.
  */
 #ifndef HOSTDRV_QUEUE_SQL_H
 #define HOSTDRV_QUEUE_SQL_H

@@ -119,17 +119,18 @@ int queue_sql_fault(struct queue_store *store, const char *doing, kkt_error *err
     return fault_cure(error, ERROR_QUEUE_STORE, cure_of(sqlite3_errcode(store->database)));
 }
 
-int queue_store_damaged(int64_t id, const char *what, kkt_error *error)
+int queue_store_damaged(const char *what, kkt_error *error)
 {
-    fault_set(error, ERROR_QUEUE_STORE, "the queue file is damaged: job %lld %s", (long long)id,
-              what);
+    fault_set(error, ERROR_QUEUE_STORE, "the queue file is damaged: %s", what);
     return fault_cure(error, ERROR_QUEUE_STORE, damaged_cure);
 }
 
 /* Of a row just read. */
 static int damaged(const kkt_entry *entry, kkt_error *error)
 {
-    return queue_store_damaged(entry->id, "has changed by itself", error);
+    char what[64];
+    snprintf(what, sizeof what, "job %lld has changed by itself", (long long)entry->id);
+    return queue_store_damaged(what, error);
 }
 
 /* ---- The seal ---- */
@@ -184,6 +185,9 @@ bool queue_sql_execute(struct queue_store *store, const char *sql)
 int queue_store_begin(struct queue_store *store, enum queue_durability durability, kkt_error *error)
 {
     assert(!store->in_transaction);
+    /* Should the last rollback have failed, what it left must not become part of this one. */
+    if (!sqlite3_get_autocommit(store->database))
+        queue_sql_execute(store, "ROLLBACK");
     /* The level cannot change inside a transaction, and FULL must be back before the next one. */
     if (durability != store->durability &&
         !queue_sql_execute(store, durability == QUEUE_DURABLE ? QUEUE_SYNC_FULL

@@ -104,8 +104,8 @@ int queue_store_confirm_below(struct queue_store *store, const char *fn_number, 
 int queue_store_unfinished(struct queue_store *store, uint64_t *count, kkt_error *error);
 int queue_store_list(struct queue_store *store, bool unfinished_only, bool newest_first,
                      kkt_visit visit, void *user, kkt_error *error);
-/* QUEUE_STORE: what the file says of a job cannot be. */
-int queue_store_damaged(int64_t id, const char *what, kkt_error *error);
+/* QUEUE_STORE: what the file says cannot be. */
+int queue_store_damaged(const char *what, kkt_error *error);
 /* Binds the file to this board, durably, unless it already is. */
 int queue_store_bind(struct queue_store *store, const char *board, kkt_error *error);
 

@@ -10,6 +10,8 @@
 #include "proto/tags.h"
 #include "proto/tlv.h"
 
+_Static_assert(WORKER_RETRY_FIRST_MS > WORKER_GROUP_AGE_MS, "worker_deadline relies on it");
+
 void worker_init(struct worker *worker, struct queue_store *store, struct link_client *client,
                  unsigned answer_timeout_ms, const kkt_key *target)
 {
@@ -241,7 +243,7 @@ static enum worker_status choose(struct worker *worker, uint64_t now_ms, kkt_err
         }
         /* It was taken back a moment ago, or damaged: the next look tells. */
         if (job->entry.id == unmarked) {
-            queue_store_damaged(unmarked, "cannot be marked as sent", error);
+            queue_store_damaged("a job cannot be marked as sent", error);
             return failed(worker);
         }
         unmarked = job->entry.id;
@@ -359,6 +361,7 @@ enum worker_status worker_step(struct worker *worker, uint64_t now_ms, kkt_error
         }
         break;
     case WORKER_CHOOSING:
+    default:
         /* The target may have been finished by an answer that wanted the identity first. */
         if (worker->pending_count > 0 &&
             is_target(worker, &worker->pending[worker->pending_count - 1].result.key))
@@ -374,10 +377,7 @@ enum worker_status worker_step(struct worker *worker, uint64_t now_ms, kkt_error
 
 uint64_t worker_deadline(const struct worker *worker)
 {
-    uint64_t deadline_ms = UINT64_MAX;
-    if (worker->state == WORKER_PAUSING)
-        deadline_ms = worker->pause_until_ms;
-    if (worker->pending_count > 0 && worker->pending_since_ms + WORKER_GROUP_AGE_MS < deadline_ms)
-        deadline_ms = worker->pending_since_ms + WORKER_GROUP_AGE_MS;
-    return deadline_ms;
+    if (worker->pending_count > 0) /* due before any pause that began after it */
+        return worker->pending_since_ms + WORKER_GROUP_AGE_MS;
+    return worker->state == WORKER_PAUSING ? worker->pause_until_ms : UINT64_MAX;
 }

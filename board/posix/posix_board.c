@@ -10,7 +10,6 @@
 #include <string.h>
 #include <sys/random.h>
 #include <sys/signalfd.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "board/posix/posix_file.h"
@@ -335,24 +334,6 @@ static bool open_link(struct posix_board *posix, const struct posix_board_option
     return true;
 }
 
-/* As mkdir -p. */
-static bool make_directories(const char *path)
-{
-    char part[4096];
-    size_t length = strlen(path);
-    if (length == 0 || length >= sizeof part)
-        return false;
-    for (size_t i = 1; i <= length; i++) {
-        if (path[i] != '/' && path[i] != '\0')
-            continue;
-        memcpy(part, path, i);
-        part[i] = '\0';
-        if (mkdir(part, 0755) != 0 && errno != EEXIST)
-            return false;
-    }
-    return true;
-}
-
 /* Everything but the struct itself, in the order in which posix_board_close takes it down again. */
 static bool open_parts(struct posix_board *posix, const struct posix_board_options *options,
                        char *error, size_t error_size)
@@ -361,7 +342,7 @@ static bool open_parts(struct posix_board *posix, const struct posix_board_optio
         snprintf(error, error_size, "--state DIR is required");
         return false;
     }
-    if (!make_directories(options->state)) {
+    if (!posix_file_make_directories(options->state)) {
         snprintf(error, error_size, "%s cannot be made: %s", options->state, strerror(errno));
         return false;
     }

@@ -109,3 +109,20 @@ uint8_t *posix_file_load(int dir_fd, const char *name, size_t limit, size_t *siz
     close(fd);
     return data;
 }
+
+bool posix_file_make_directories(const char *path)
+{
+    char part[4096];
+    size_t length = strlen(path);
+    if (length == 0 || length >= sizeof part)
+        return false;
+    for (size_t i = 1; i <= length; i++) {
+        if (path[i] != '/' && path[i] != '\0')
+            continue;
+        memcpy(part, path, i);
+        part[i] = '\0';
+        if (mkdir(part, 0755) != 0 && errno != EEXIST)
+            return false;
+    }
+    return true;
+}

@@ -22,5 +22,7 @@ bool posix_file_append_line(int dir_fd, const char *name, const char *line);
 /* The whole file in memory of malloc, *size its bytes; NULL when absent, unreadable or over limit
  * bytes. */
 uint8_t *posix_file_load(int dir_fd, const char *name, size_t limit, size_t *size);
+/* As mkdir -p. */
+bool posix_file_make_directories(const char *path);
 
 #endif

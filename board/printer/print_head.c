@@ -191,10 +191,9 @@ static void run_esc(struct print_head *head, const uint8_t *command)
                                 ((command[2] & 0x20) != 0 ? PAPER_WIDE : 0));
         break;
     case 'd':
-        paper_feed(head->paper, (uint16_t)(command[2] * PAPER_LINE_DOTS));
-        break;
     case 'J':
-        paper_feed(head->paper, command[2]);
+        paper_feed(head->paper,
+                   (uint16_t)(command[2] * (command[1] == 'd' ? PAPER_LINE_DOTS : 1u)));
         break;
     case 'i':
     case 'm':

@@ -1,7 +1,7 @@
-/* The print head under any bytes, in any pieces, while people open the cover, take the paper out and
- * pull the plug. Two heads live through the same: one gets each piece at once, the other its bytes
- * one by one; where no real-time command is among them (which overtakes what was received before
- * it) their paper must be the same.
+/* The print head under any bytes, in any pieces, while people open the cover, take the paper out
+ * and pull the plug. Two heads live through the same: one gets each piece at once, the other its
+ * bytes one by one; where no real-time command is among them (which overtakes what was received
+ * before it) their paper must be the same.
  *
  * A small model knows what print_head.h promises: nothing is printed, fed or cut while the head is
  * stopped or for PRINT_HEAD_RECOVERY_MS after it; a line is never wider than the paper; a status

@@ -2,8 +2,8 @@
  * input apart. A target is one file; libFuzzer calls its only function with any bytes.
  *
  * Canary: built with FUZZ_CANARY, a target replaces one function of the product by its own
- * __wrap_NAME (linker option --wrap), which has a bug. tests/fuzz/run --canary demands that a promise
- * notices it. */
+ * __wrap_NAME (linker option --wrap), which has a bug. tests/fuzz/run --canary demands that a
+ * promise notices it. */
 #ifndef TESTS_FUZZ_FUZZ_H
 #define TESTS_FUZZ_FUZZ_H
 

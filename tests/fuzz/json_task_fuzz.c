@@ -2,7 +2,7 @@
  * job's body is well-formed TLV that passes the dictionary, a good receipt's also the rules; the
  * same text gives the same bytes twice. */
 #include "proto/tag_check.h"
-#include "tests/fuzz/fuzz.h"
+#include "tests/fuzz/mutate.h"
 #include "tools/kkt/task.h"
 
 #ifdef FUZZ_CANARY
@@ -32,6 +32,123 @@ static void check_task(const struct task *task, const struct task *again)
         PROMISE(summary.items == task->position_count);
         PROMISE(summary.total_kop == task->summary.total_kop);
     }
+}
+
+/* ---- Mutations that leave JSON of it ---- */
+
+static struct json_object *any_value(void)
+{
+    static const char *const texts[] = {"",
+                                        "vat22",
+                                        "cash",
+                                        "osn",
+                                        "piece",
+                                        "Сыр «Российский» № 1 ₽",
+                                        "+79990000000",
+                                        "2026-11-26T10:00:00+03:00",
+                                        "\x01"};
+    static const char *const numbers[] = {"0",     "1.10", "0.005",           "-1",  "1e2",
+                                          "0.453", "1000", "99999999999.999", "1.0", "255"};
+    switch (mutate_random(6)) {
+    case 0:
+        return json_object_new_boolean(mutate_random(2) == 0);
+    case 1:
+        return json_object_new_string(texts[mutate_random(sizeof texts / sizeof texts[0])]);
+    case 2:
+        return json_object_new_int((int)mutate_random(3000));
+    case 3:
+        return mutate_random(2) == 0 ? json_object_new_array() : json_object_new_object();
+    case 4:
+        return NULL;
+    default:
+        return json_object_new_double_s(1,
+                                        numbers[mutate_random(sizeof numbers / sizeof numbers[0])]);
+    }
+}
+
+static void change_object(struct json_object *object)
+{
+    unsigned count = (unsigned)json_object_object_length(object), at = 0;
+    if (count == 0)
+        return;
+    unsigned chosen = mutate_random(count);
+    json_object_object_foreach (object, name, value) {
+        if (at++ != chosen)
+            continue;
+        switch (mutate_random(4)) {
+        case 0:
+            json_object_object_del(object, name);
+            break;
+        case 1:
+            json_object_object_add(object, "another", json_object_get(value));
+            break;
+        default:
+            json_object_object_add(object, name, any_value());
+        }
+        return;
+    }
+}
+
+/* Goes down at random and changes one thing. */
+static void change(struct json_object *object)
+{
+    for (unsigned depth = 0; depth < 6; depth++) {
+        if (json_object_is_type(object, json_type_array)) {
+            size_t count = json_object_array_length(object);
+            if (count == 0 || mutate_random(8) == 0) {
+                json_object_array_add(object, any_value());
+                return;
+            }
+            size_t at = mutate_random((uint32_t)count);
+            struct json_object *element = json_object_array_get_idx(object, at);
+            if (mutate_random(8) == 0) {
+                json_object_array_add(object, json_object_get(element));
+                return;
+            }
+            object = element;
+            continue;
+        }
+        if (!json_object_is_type(object, json_type_object))
+            return;
+        struct json_object *inner = NULL;
+        unsigned seen = 0;
+        json_object_object_foreach (object, name, value) {
+            (void)name;
+            bool holds = json_object_is_type(value, json_type_object) ||
+                         json_object_is_type(value, json_type_array);
+            if (holds && mutate_random(++seen) == 0)
+                inner = value;
+        }
+        if (inner == NULL || mutate_random(3) == 0) {
+            change_object(object);
+            return;
+        }
+        object = inner;
+    }
+}
+
+size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t capacity, unsigned seed)
+{
+    mutate_seed(seed);
+    if (size < 2 || mutate_random(3) == 0)
+        return LLVMFuzzerMutate(data, size, capacity);
+    char *text = malloc(size);
+    PROMISE(text != NULL);
+    memcpy(text, data + 1, size - 1);
+    text[size - 1] = 0;
+    struct json_object *object = json_tokener_parse(text);
+    free(text);
+    if (object == NULL)
+        return LLVMFuzzerMutate(data, size, capacity);
+    change(object);
+    size_t length = 0;
+    const char *made = json_object_to_json_string_length(object, JSON_C_TO_STRING_PLAIN, &length);
+    if (length + 1 <= capacity) {
+        memcpy(data + 1, made, length);
+        size = length + 1;
+    }
+    json_object_put(object);
+    return size;
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

@@ -1,8 +1,9 @@
 /* The host link, by the input's first byte. Raw bytes: whatever arrives, a delivered frame lies
  * within its bounds and a whole message within its storage. Frames with a right checksum around any
- * bytes: what is delivered is what was sent, and link_frame_encode takes it. A line: good frames with
- * garbage between them and with damaged ones; all good ones arrive, in order, also the one right
- * behind the garbage, and nothing else does. Messages are then read as answer, job, result. */
+ * bytes: what is delivered is what was sent, and link_frame_encode takes it. A line: good frames
+ * with garbage between them and with damaged ones; all good ones arrive, in order, also the one
+ * right behind the garbage, and nothing else does. Messages are then read as answer, job and
+ * result. */
 #include "proto/crc.h"
 #include "proto/link_message.h"
 #include "tests/fuzz/fuzz.h"

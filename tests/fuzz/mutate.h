@@ -1,9 +1,9 @@
-/* Mutators that keep the form of an input, so that what is behind a length, a tag or a step's size is
- * met. Half of the time libFuzzer's own bytes are let in all the same: any bytes must be safe.
+/* Mutators that keep the form of an input, so that what is behind a length, a tag or a step's size
+ * is met. Now and then libFuzzer's own bytes are let in all the same: any bytes must be safe.
  *
  *   mutate_steps  an input of steps of one size: insert, drop, repeat, swap, change one
- *   mutate_tlv    a list of TLV: elements of the tag dictionary come, go, move and change their
- *                 value, also inside structured tags; the lengths around them follow
+ *   mutate_tlv    a list of TLV: elements of the tag dictionary come, go and change their value,
+ *                 also inside structured tags; the lengths around them follow
  */
 #ifndef TESTS_FUZZ_MUTATE_H
 #define TESTS_FUZZ_MUTATE_H

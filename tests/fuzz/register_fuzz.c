@@ -1,7 +1,8 @@
 /* The whole register, its module and its print head on a virtual clock, and a day that goes wrong:
- * jobs of every kind with bodies bent by the input, answers of the module damaged on their way, lost
- * or delayed, power cuts inside any flash operation and inside the recovery from them, paper, cover,
- * cable and clock. Input: a choice of the board's past, then steps of four bytes (enum what).
+ * jobs of every kind with bodies bent by the input, answers of the module damaged on their way,
+ * lost or delayed, power cuts inside any flash operation and inside the recovery from them, paper,
+ * cover, cable and clock. Input: a choice of the board's past, then steps of four bytes (enum
+ * what).
  *
  * The host keeps its side of the contract: a key whose outcome is not known is sent again with the
  * same content. Then, whatever happened: the journal mounts at every start, every answer parses, a

@@ -37,12 +37,13 @@ enum fate {
     FATE_CUT,
     FATE_CUT_AT_HEADER,
     FATE_ROT,
+    FATE_ROTTEN_CHECKPOINTS,
     FATE_LOST_SECTOR,
     FATE_FOREIGN,
     FATES
 };
-static const char *const fate_names[FATES] = {"none", "cut",         "cut at a header",
-                                              "rot",  "lost sector", "foreign"};
+static const char *const fate_names[FATES] = {
+    "none", "cut", "cut at a header", "rot", "rotten checkpoints", "lost sector", "foreign"};
 
 static uint64_t random_state;
 
@@ -102,6 +103,12 @@ static void spoil(struct ram_flash *flash, enum fate fate)
             for (uint32_t bits = 1 + draw(8); bits > 0; bits--)
                 flash->bytes[at] ^= (uint8_t)(1u << draw(8));
         }
+    } else if (fate == FATE_ROTTEN_CHECKPOINTS) {
+        uint32_t sparing = draw(5);
+        for (uint32_t at = 0; at < flash->size; at += flash->sector_size) {
+            if (draw(5) >= sparing)
+                flash->bytes[at + JOURNAL_SECTOR_HEADER_BYTES + 14] ^= 4;
+        }
     } else if (fate == FATE_LOST_SECTOR) {
         uint32_t at = draw(flash->size / flash->sector_size) * flash->sector_size;
         uint32_t reach = draw(2) == 0 ? flash->sector_size : 64;
@@ -155,6 +162,7 @@ struct reading {
     struct journal journal;
     FILE *out;
     uint32_t base;
+    bool made_anew;
     uint32_t records, replayed, keys;
     uint64_t last_sequence;
     uint8_t (*seen)[KEY_SIZE];
@@ -167,9 +175,11 @@ static void count_replayed(void *user, const struct journal_record *record, cons
     reading->replayed++;
 }
 
-static void no_checkpoint(void *user, struct byte_writer *writer)
+/* Mounting asks for a checkpoint only when it makes a log. */
+static void first_checkpoint(void *user, struct byte_writer *writer)
 {
-    (void)user;
+    struct reading *reading = user;
+    reading->made_anew = true;
     put_fill(writer, 0, 8);
 }
 
@@ -260,12 +270,13 @@ static void read_image(struct reading *reading, const struct ram_flash *flash,
     memcpy(reading->chip.bytes, flash->bytes, flash->size);
     ram_flash_board(&reading->chip, &reading->board);
     reading->base = region.first_sector * flash->sector_size;
+    reading->made_anew = false;
     reading->records = reading->replayed = reading->keys = 0;
     uint16_t error = journal_mount(&reading->journal, &reading->board, region, count_replayed,
-                                   no_checkpoint, reading);
+                                   first_checkpoint, reading);
     if (error != ERROR_NONE) {
         fprintf(reading->out, "{\"facts\":{\"error\":\"%s\"}}\n", refusal(error));
-    } else if (reading->replayed == 0) {
+    } else if (reading->made_anew) {
         fputs("{\"facts\":{\"error\":\"made anew\"}}\n", reading->out);
     } else {
         reading->last_sequence = reading->journal.next_sequence - 1;

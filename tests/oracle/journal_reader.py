@@ -259,13 +259,21 @@ class Region:
         if kinds[following] == "junk" and self.checkpoint_of(following, self.head_generation + 1) is not None:
             self.head, self.head_generation = following, self.head_generation + 1
             self.used = min(self.used + 1, self.sectors)
-        if all(self.checkpoint_of(*self.place(back)) is None for back in range(self.used)):
+        if self.state_back() is None:
             raise NoLog("fault")
         self.erased_ahead = 0
         while self.erased_ahead + 1 < self.sectors and kinds[(self.head + self.erased_ahead + 1) % self.sectors] == "erased":
             self.erased_ahead += 1
         self.used = min(self.used, self.sectors - self.erased_ahead)
         self.adopt_oldest(kinds)
+
+    def state_back(self):
+        """How many sectors before the head the state begins; None: nowhere."""
+        for back in range(self.used):
+            sector, generation = self.place(back)
+            if self.checkpoint_of(sector, generation) is not None or generation == self.sectors:
+                return back
+        return None
 
     def is_blank(self):
         last = (self.sectors - 1) * self.size
@@ -348,7 +356,7 @@ class Region:
         """All records, oldest first, and the facts."""
         self.find_log()
         everything, whole_footers, misses = [], 0, 0
-        state_from = None
+        state_from, state_back = None, self.state_back()
         clean_end, last = HEADER, []
         for back in range(self.used - 1, -1, -1):
             sector, generation = self.place(back)
@@ -358,7 +366,7 @@ class Region:
             if footer is not None:
                 whole_footers += 1
                 misses += self.footer_misses(footer, last)
-            if self.checkpoint_of(sector, generation) is not None:
+            if back == state_back:
                 state_from = len(everything)
             everything += last
         facts = {

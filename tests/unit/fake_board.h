@@ -55,6 +55,8 @@ struct fake_board {
     uint32_t queue_count, queue_first;
     uint32_t event_document; /* confirmed, told before the next answer; 0 none */
     bool event_started;      /* told before the next answer */
+    bool without_module;     /* no fiscal module: none in the identity */
+    bool module_silent;      /* nor in the status */
     /* Seen by the test. */
     unsigned executions, job_requests, conflicts, wrong_tags;
     unsigned sent_ahead; /* jobs behind which another request lay when they were answered */
@@ -242,13 +244,14 @@ static inline void fake_board_query(struct fake_board *board, uint8_t code, uint
     if (code == LINK_IDENTITY) {
         fake_board_put_string(&writer, TAG_BOARD_SERIAL, board->serial);
         fake_board_put_string(&writer, TAG_BOARD_MODEL, "FAKE");
-        fake_board_put_string(&writer, TAG_FN_NUMBER, "9999078900001234");
+        if (!board->without_module)
+            fake_board_put_string(&writer, TAG_FN_NUMBER, "9999078900001234");
         fake_board_put_string(&writer, TAG_KKT_REGISTRATION_NUMBER, "0000000001012345    ");
         fake_board_put_string(&writer, TAG_USER_INN, "7705546031  ");
         tlv_put_u8(&writer, TAG_REGISTERED_FFD, 4);
         tlv_put_u8(&writer, TAG_TAX_SYSTEMS, 1);
     } else if (code == LINK_STATUS) {
-        tlv_put_u8(&writer, TAG_FN_PRESENT, 1);
+        tlv_put_u8(&writer, TAG_FN_PRESENT, !board->module_silent);
         tlv_put_u8(&writer, TAG_SHIFT_STATE, 1);
         tlv_put_u16(&writer, TAG_BLOCK_REASON, ERROR_PAPER_OUT);
         tlv_put_u32(&writer, TAG_FN_LAST_DOCUMENT, board->executions);

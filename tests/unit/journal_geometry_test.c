@@ -132,11 +132,46 @@ static void test_cut_in_each(void **state)
     }
 }
 
+/* What cannot hold a log is refused before anything of it is read or written. */
+static void test_impossible_geometry(void **state)
+{
+    (void)state;
+    static const struct {
+        uint32_t size, unit, page;
+        uint8_t erased;
+        struct journal_region region;
+    } cases[] = {
+        {65536, 512, 256, 0xFF, {0, 16}},            /* unit too small */
+        {4194304, 524288, 256, 0xFF, {0, 8}},        /* too large */
+        {65536, 4098, 256, 0xFF, {0, 15}},           /* records could not be aligned */
+        {65536, 4096, 0, 0xFF, {0, 16}},             /* no page */
+        {65536, 4096, 256, 0x55, {0, 16}},           /* no such cells */
+        {0xFFFFFC00, 1024, 256, 0xFF, {0, 4194303}}, /* more sectors than the header can count */
+    };
+    struct ram_flash flash;
+    ram_flash_init(&flash, 65536, 4096, 256, 0xFF);
+    struct model *model = model_new(&flash, (struct journal_region){0, 16}, 21, 300);
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct board_flash good = model->board.flash;
+        model->board.flash.size = cases[i].size;
+        model->board.flash.sector_size = cases[i].unit;
+        model->board.flash.page_size = cases[i].page;
+        model->board.flash.erased = cases[i].erased;
+        model->region = cases[i].region;
+        assert_int_equal(model_mount(model), ERROR_JOURNAL_FAULT);
+        assert_false(journal_maintain(&model->journal));
+        assert_true(flash.reads == 0 && flash.operations == 0);
+        model->board.flash = good;
+    }
+    stop(&flash, model);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_round_the_ring),
         cmocka_unit_test(test_cut_in_each),
+        cmocka_unit_test(test_impossible_geometry),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

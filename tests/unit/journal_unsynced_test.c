@@ -2,11 +2,11 @@
  * in any order, so that a power cut leaves each of them as it was at a moment of its own since the
  * last sync. Held against J3: what is mounted afterwards is a prefix that contains all that was
  * synced; and what a mount has told does not vanish in the next cut. */
+#include "firmware/journal_internal.h"
 #include "tests/unit/journal_model.h"
 
 #define UNSYNCED_MAX 4096u
 #define BLOCK        4096u
-#define DRAWS        12u
 
 struct unsynced {
     uint32_t address, size;
@@ -94,12 +94,27 @@ struct lossy_run {
     struct model *model, *after;
     uint32_t *hashes; /* of the state after so many records */
     uint32_t synced;
+    uint32_t draws; /* at each operation */
     uint32_t images;
 };
+
+/* J7: what bears the mark of an erase is wholly erased, each block of it. */
+static void check_marked(const struct lossy_run *run)
+{
+    const struct journal *journal = &run->model->journal;
+    const struct ram_flash *flash = &run->left.flash;
+    for (uint32_t at = 0; journal->sectors > 0 && at < flash->size; at += journal->sector_size) {
+        const uint8_t *bytes = flash->bytes + at;
+        if (memcmp(bytes, "ERSD", 4) != 0 || !bytes_are(bytes + 4, SECTOR_HEADER_BODY, 0xFF))
+            continue;
+        assert_true(bytes_are(bytes + 4, journal->sector_size - 4, 0xFF));
+    }
+}
 
 static void look_at_what_is_left(struct lossy_run *run)
 {
     struct model *after = run->after;
+    check_marked(run);
     model_copy(after, run->model, &run->left.flash);
     after->board.flash.sync = make_durable;
     assert_int_equal(model_mount(after), ERROR_NONE);
@@ -138,7 +153,7 @@ static void kill_then_cut(struct lossy_run *run)
 static void cut_here(void *user)
 {
     struct lossy_run *run = user;
-    for (uint32_t draw = 0; draw < DRAWS; draw++) {
+    for (uint32_t draw = 0; draw < run->draws; draw++) {
         draw_image(&run->chip, &run->left, run->images * 31 + draw);
         look_at_what_is_left(run);
     }
@@ -159,7 +174,8 @@ static void append_next(struct lossy_run *run)
 }
 
 /* The register's habit: a DONE is not synced by itself, the next INTENT syncs both. */
-static void run_lossy(uint32_t sector_size, uint32_t sectors, uint32_t records, uint32_t images_min)
+static void run_lossy(uint32_t sector_size, uint32_t sectors, uint32_t records, uint32_t size_max,
+                      uint32_t draws, uint32_t images_min)
 {
     static struct lossy_run run;
     struct journal_region region = {0, sectors};
@@ -168,9 +184,10 @@ static void run_lossy(uint32_t sector_size, uint32_t sectors, uint32_t records, 
     buffered_init(&run.left, sector_size * sectors, sector_size, 256);
     run.hashes = calloc(records + 2, sizeof(uint32_t));
     assert_non_null(run.hashes);
-    run.model = model_new(&run.chip.flash, region, 21, 300);
+    run.model = model_new(&run.chip.flash, region, 21, size_max);
     run.model->board.flash.sync = make_durable;
-    run.after = model_new(&run.left.flash, region, 21, 300);
+    run.after = model_new(&run.left.flash, region, 21, size_max);
+    run.draws = draws;
     run.chip.at_operation = cut_here;
     run.chip.user = &run;
     assert_int_equal(model_mount(run.model), ERROR_NONE);
@@ -180,7 +197,8 @@ static void run_lossy(uint32_t sector_size, uint32_t sectors, uint32_t records, 
             assert_int_equal(journal_sync(&run.model->journal), ERROR_NONE);
             run.synced = run.model->state.count;
         }
-        if (i % 3 == 0)
+        /* Idle time now and then, so that both ways of erasing are met. */
+        if (i % 3 == 0 && i / 40 % 2 == 0)
             (void)journal_maintain(&run.model->journal);
     }
     print_message("%u x %u: %u images\n", sectors, sector_size, run.images);
@@ -195,9 +213,11 @@ static void run_lossy(uint32_t sector_size, uint32_t sectors, uint32_t records, 
 static void test_any_subset_survives(void **state)
 {
     (void)state;
-    run_lossy(4096, 3, 70, 1500);
-    run_lossy(4096, 6, 160, 3500);
-    run_lossy(1024, 32, 200, 3500); /* two erase units a sector */
+    run_lossy(4096, 3, 70, 300, 12, 1500);
+    run_lossy(4096, 6, 160, 300, 12, 3500);
+    /* Two erase units a sector, in one block and in two. */
+    run_lossy(1024, 32, 200, 300, 12, 3500);
+    run_lossy(4096, 32, 320, 1900, 3, 5000);
 }
 
 int main(void)

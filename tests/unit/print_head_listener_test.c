@@ -64,7 +64,8 @@ static void print_pieces(struct print_head *head)
     print_sample(head, "receipt", 42);
 }
 
-/* The listener is told what the text file holds, byte for byte, with a directory and without one. */
+/* The listener is told what the text file holds, byte for byte, with a directory and without
+ * one. */
 static void test_listener(void **state)
 {
     (void)state;
@@ -174,7 +175,8 @@ static void make_stream(uint32_t seed, uint8_t *bytes, size_t size)
     }
 }
 
-/* What comes out does not depend on how the bytes came in, also when the roll ends in the middle. */
+/* What comes out does not depend on how the bytes came in, also when the roll ends in the
+ * middle. */
 static void test_pieces_of_a_stream(void **state)
 {
     (void)state;

@@ -360,6 +360,20 @@ static void a_locked_file_is_told(void **state)
     kkt_queue_close(queue);
 }
 
+static void a_lock_that_cannot_be_made_is_told(void **state)
+{
+    struct world *world = *state;
+    char lock[128];
+    kkt_queue *queue;
+    kkt_error error;
+    snprintf(lock, sizeof lock, "%s.lock", world->path);
+    assert_int_equal(mkdir(lock, 0700), 0);
+    assert_int_equal(kkt_queue_open(world->path, &queue, &error), ERROR_QUEUE_STORE);
+    assert_non_null(strstr(error.text, ".lock"));
+    assert_null(queue);
+    rmdir(lock);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -372,6 +386,7 @@ int main(void)
         CASE(a_full_disk_stores_nothing_and_heals),
         CASE(a_read_only_folder_is_told),
         CASE(a_locked_file_is_told),
+        CASE(a_lock_that_cannot_be_made_is_told),
     };
     return cmocka_run_group_tests_name("queue_crash", tests, NULL, NULL);
 }

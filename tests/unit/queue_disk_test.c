@@ -3,103 +3,8 @@
  * Each call tells it, nothing is lost or doubled, and when the failure is over the same handle or a
  * new one ends every job as one document. The outcomes stand in QUEUE.md, "When the host fails".
  */
+#include "tests/unit/queue_morning.h"
 #include "tests/unit/queue_vfs.h"
-#include "tests/unit/queue_world.h"
-
-enum { JOBS = 4 };
-
-/* The code is one that the page names, and says what happened and what to do. */
-static void assert_told(int code, const kkt_error *error)
-{
-    if (code != ERROR_QUEUE_STORE || error->code != code)
-        fail_msg("code %d (%s: %s)", code, error->name, error->text);
-    assert_string_equal(error->name, "QUEUE_STORE");
-    assert_true(error->text[0] != '\0' && error->cure[0] != '\0');
-}
-
-static int visit_none(void *user, const kkt_entry *entry)
-{
-    (void)user;
-    (void)entry;
-    return 1;
-}
-
-static int submit_one(kkt_queue *queue, unsigned number, kkt_error *error)
-{
-    return number == 1 ? submit(queue, number, error) : submit_receipt(queue, number, error);
-}
-
-/* What the shop knows after the failure. */
-struct told {
-    bool stored[JOBS + 1], finished[JOBS + 1], cancelled;
-};
-
-/* Everything that a shop does in a morning, each call with whatever it gives. */
-static void live(kkt_queue *queue, kkt *device, struct told *told)
-{
-    kkt_error error;
-    kkt_result result;
-    unsigned changed;
-    int code;
-    memset(told, 0, sizeof *told);
-    for (unsigned i = 1; i <= JOBS; i++) {
-        code = submit_one(queue, i, &error);
-        told->stored[i] = code == KKT_OK;
-        if (code != KKT_OK)
-            assert_told(code, &error);
-    }
-    kkt_key key = key_of(JOBS);
-    code = kkt_cancel(queue, &key, &error);
-    told->cancelled = code == KKT_OK;
-    if (code != KKT_OK && code != ERROR_NOT_FOUND)
-        assert_told(code, &error);
-    code = kkt_run(queue, device, 5000, &error);
-    if (code != KKT_OK)
-        assert_told(code, &error);
-    for (unsigned i = 1; i < JOBS; i++) {
-        key = key_of(i);
-        code = kkt_wait(queue, device, &key, 5000, &result, &error);
-        told->finished[i] = code == KKT_OK;
-        if (code == KKT_OK)
-            assert_int_equal(result.state, KKT_JOB_DONE);
-        else if (code != ERROR_NOT_FOUND)
-            assert_told(code, &error);
-    }
-    code = kkt_update_confirmations(queue, device, &changed, &error);
-    if (code != KKT_OK)
-        assert_told(code, &error);
-    code = kkt_list(queue, 0, 1, visit_none, NULL, &error);
-    if (code != KKT_OK)
-        assert_told(code, &error);
-}
-
-/* The failure is over: what was told is so, and everything ends as one document each. */
-static void heal_and_finish(kkt_queue *queue, kkt *device, const struct told *told,
-                            const struct fake_board *board)
-{
-    kkt_error error;
-    kkt_result result;
-    bool cancelled = false;
-    for (unsigned i = 1; i <= JOBS; i++) {
-        kkt_key key = key_of(i);
-        int code = kkt_find(queue, &key, &result, &error);
-        assert_true(code == KKT_OK || (code == ERROR_NOT_FOUND && !told->stored[i]));
-        if (told->finished[i])
-            assert_int_equal(result.state, KKT_JOB_DONE);
-        if (i == JOBS && told->cancelled) {
-            assert_int_equal(result.state, KKT_JOB_CANCELLED);
-            cancelled = true;
-        } else if (submit_one(queue, i, &error) != KKT_OK) {
-            fail_msg("submit %u: %s", i, error.text);
-        }
-    }
-    if (kkt_run(queue, device, 5000, &error) != KKT_OK)
-        fail_msg("run: %s: %s", error.name, error.text);
-    for (unsigned i = 1; i <= JOBS - (unsigned)cancelled; i++)
-        assert_state(queue, i, KKT_JOB_DONE);
-    assert_int_equal(board->executions, JOBS - cancelled);
-    assert_int_equal(board->conflicts, 0);
-}
 
 /* One life with the failure planned. again: the queue is opened anew when the failure is over. */
 static bool one_life(struct world *world, kkt *device, const struct vfs_plan *plan, bool opening,
@@ -157,12 +62,12 @@ static void try_everywhere(struct world *world, enum vfs_kind kind, int code, un
 
 static void a_full_disk(void **state)
 {
-    try_everywhere(*state, VFS_WRITE, SQLITE_FULL, 1);
+    try_everywhere(*state, VFS_WRITE, SQLITE_FULL, 2);
 }
 
 static void a_broken_disk_on_writing(void **state)
 {
-    try_everywhere(*state, VFS_WRITE, SQLITE_IOERR_WRITE, 3);
+    try_everywhere(*state, VFS_WRITE, SQLITE_IOERR_WRITE, 5);
     try_everywhere(*state, VFS_SYNC, SQLITE_IOERR_FSYNC, 1);
     try_everywhere(*state, VFS_TRUNCATE, SQLITE_IOERR_TRUNCATE, 1);
     try_everywhere(*state, VFS_DELETE, SQLITE_IOERR_DELETE, 1);
@@ -178,7 +83,12 @@ static void a_broken_disk_on_reading(void **state)
 
 static void a_file_that_became_read_only(void **state)
 {
-    try_everywhere(*state, VFS_WRITE, SQLITE_READONLY, 3);
+    try_everywhere(*state, VFS_WRITE, SQLITE_READONLY, 5);
+}
+
+static void memory_runs_out(void **state)
+{
+    try_everywhere(*state, VFS_MEMORY, SQLITE_NOMEM, 61);
 }
 
 static void locks_and_shared_memory_fail(void **state)
@@ -186,7 +96,7 @@ static void locks_and_shared_memory_fail(void **state)
     try_everywhere(*state, VFS_LOCK, SQLITE_IOERR_LOCK, 1);
     try_everywhere(*state, VFS_LOCK, SQLITE_BUSY, 1);
     try_everywhere(*state, VFS_SHM_MAP, SQLITE_IOERR_SHMMAP, 1);
-    try_everywhere(*state, VFS_SHM_LOCK, SQLITE_IOERR_SHMLOCK, 7);
+    try_everywhere(*state, VFS_SHM_LOCK, SQLITE_IOERR_SHMLOCK, 11);
     try_everywhere(*state, VFS_SHM_LOCK, SQLITE_BUSY, 7);
 }
 
@@ -314,6 +224,7 @@ int main(void)
         CASE(a_broken_disk_on_writing),
         CASE(a_broken_disk_on_reading),
         CASE(a_file_that_became_read_only),
+        CASE(memory_runs_out),
         CASE(locks_and_shared_memory_fail),
         CASE(wrong_bytes_are_never_sent),
         CASE(a_failed_store_is_made_certain_by_its_key),

@@ -237,6 +237,51 @@ static void cancelling_is_exact(void **state)
     kkt_queue_close(queue);
 }
 
+/* An empty body is a body: stored, found, compared, sent. */
+static void a_job_without_a_body(void **state)
+{
+    struct world *world = *state;
+    kkt_queue *queue = open_queue(world);
+    kkt *device = open_device(world);
+    kkt_key key = key_of(1);
+    kkt_error error;
+    uint8_t *bytes, body[16];
+    size_t size;
+    for (unsigned i = 0; i < 2; i++)
+        assert_int_equal(kkt_submit(queue, &key, KKT_JOB_X_REPORT, NULL, 0, &error), KKT_OK);
+    assert_int_equal(kkt_submit(queue, &key, KKT_JOB_X_REPORT, body, body_of(1, body), &error),
+                     ERROR_KEY_CONFLICT);
+    assert_int_equal(kkt_job_body(queue, &key, &bytes, &size, &error), KKT_OK);
+    assert_int_equal(size, 0);
+    kkt_free(bytes);
+    assert_int_equal(kkt_run(queue, device, 5000, &error), KKT_OK);
+    assert_state(queue, 1, KKT_JOB_DONE);
+    key = key_of(2);
+    assert_int_equal(kkt_job_body(queue, &key, &bytes, &size, &error), ERROR_NOT_FOUND);
+    assert_null(bytes);
+    kkt_close(device);
+    kkt_queue_close(queue);
+}
+
+static void a_refused_job_can_be_taken_back(void **state)
+{
+    struct world *world = *state;
+    kkt_queue *queue = open_queue(world);
+    kkt *device = open_device(world);
+    kkt_key key = key_of(1);
+    kkt_error error;
+    kkt_result result;
+    fake_board_misbehave(&world->board, FAKE_REFUSE, 1, ERROR_KEY_CONFLICT);
+    assert_int_equal(submit(queue, 1, &error), KKT_OK);
+    assert_int_equal(kkt_run(queue, device, 5000, &error), KKT_OK);
+    assert_int_equal(kkt_find(queue, &key, &result, &error), KKT_OK);
+    assert_int_equal(result.error.code, ERROR_KEY_CONFLICT);
+    assert_int_equal(kkt_cancel(queue, &key, &error), KKT_OK);
+    assert_state(queue, 1, KKT_JOB_CANCELLED);
+    kkt_close(device);
+    kkt_queue_close(queue);
+}
+
 /* ---- Answers that are none ---- */
 
 static void unknown_outcomes_are_asked_again(void **state)
@@ -502,6 +547,8 @@ int main(void)
         CASE(same_key_again_is_nothing_new),
         CASE(refused_jobs_can_be_armed_again),
         CASE(cancelling_is_exact),
+        CASE(a_job_without_a_body),
+        CASE(a_refused_job_can_be_taken_back),
         CASE(unknown_outcomes_are_asked_again),
         CASE(answers_without_proof_finish_nothing),
         CASE(lost_links_are_mended),

@@ -28,6 +28,7 @@ enum vfs_kind {
     VFS_SHM_LOCK,
     VFS_DELETE,
     VFS_ACCESS,
+    VFS_MEMORY,
     VFS_KINDS
 };
 
@@ -230,10 +231,29 @@ static inline int vfs_sleep(sqlite3_vfs *vfs, int microseconds)
     return vfs_plan.kind != VFS_NOTHING ? microseconds : vfs_real->xSleep(vfs_real, microseconds);
 }
 
-/* From now on every SQLite file of the process stands on this. */
+static sqlite3_mem_methods vfs_memory;
+
+static inline void *vfs_malloc(int size)
+{
+    return vfs_strikes(VFS_MEMORY) ? NULL : vfs_memory.xMalloc(size);
+}
+
+static inline void *vfs_realloc(void *memory, int size)
+{
+    return vfs_strikes(VFS_MEMORY) ? NULL : vfs_memory.xRealloc(memory, size);
+}
+
+/* From now on every SQLite file of the process stands on this. Before any other use of SQLite. */
 static inline int vfs_install(void)
 {
     static sqlite3_vfs own;
+    sqlite3_mem_methods memory;
+    sqlite3_config(SQLITE_CONFIG_GETMALLOC, &vfs_memory);
+    memory = vfs_memory;
+    memory.xMalloc = vfs_malloc;
+    memory.xRealloc = vfs_realloc;
+    if (sqlite3_config(SQLITE_CONFIG_MALLOC, &memory) != SQLITE_OK)
+        return -1;
     vfs_real = sqlite3_vfs_find(NULL);
     own = *vfs_real;
     own.pNext = NULL;

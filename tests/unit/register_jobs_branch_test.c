@@ -89,6 +89,15 @@ static void test_clock_behind_the_shift(void **state)
     rig_ready(FFD_1_05);
     world.clock_offset = -120;
     assert_int_equal(world_status(&world, TAG_SHIFT_STATE), SHIFT_OPEN);
+    /* 24 hours exactly are allowed, a second more is not. */
+    world.mono += 1000 - world.mono % 1000;
+    world.clock_offset = 0;
+    int64_t age = (int64_t)world_calendar(&world) -
+                  (int64_t)world.firmware.cash_register.state.shift_opened_at;
+    world.clock_offset = 86400 - age;
+    assert_int_equal(world_status(&world, TAG_SHIFT_STATE), SHIFT_OPEN);
+    world.clock_offset++;
+    assert_int_equal(world_status(&world, TAG_SHIFT_STATE), SHIFT_EXPIRED);
     world.clock_offset = 25 * 3600;
     assert_int_equal(world_status(&world, TAG_SHIFT_STATE), SHIFT_EXPIRED);
     assert_int_equal(world_status(&world, TAG_BLOCK_REASON), ERROR_SHIFT_EXPIRED);

@@ -331,6 +331,43 @@ static void test_garbage_on_the_link(void **state)
     world_destroy(&world);
 }
 
+/* Printed events after the board had the time to do all it can, and then slept so long. */
+static unsigned printed_after(uint32_t sleep_ms)
+{
+    for (unsigned part = 0; part < 2; part++) {
+        for (unsigned turn = 0; turn < 1000; turn++) {
+            struct moment now = {world.mono, world_calendar(&world)};
+            (void)firmware_step(&world.firmware, &now);
+            print_head_step(world.head, world.mono);
+        }
+        world.mono += part == 0 ? sleep_ms : 0;
+    }
+    (void)world_receive(&world);
+    return world.printed_events;
+}
+
+/* The event that a slip is on paper waits a moment for the next answer and travels with it; when no
+ * answer comes it goes by itself. */
+static void test_events_travel_with_answers(void **state)
+{
+    (void)state;
+    world_create(&world, false);
+    world_ready(&world, FFD_1_05);
+    world_run(&world, 5000);
+    assert_int_equal(world_receive(&world), 0);
+    unsigned before = world.printed_events;
+    mono_ms start = world.mono;
+    world_must(sale(1, SETTLEMENT_SALE, 1, 10000));
+    assert_int_equal(world.printed_events, before);
+    world_must(sale(2, SETTLEMENT_SALE, 1, 10000));
+    assert_in_range(world.mono - start, 0, LINK_EVENT_WAIT_MS - 1);
+    (void)world_receive(&world);
+    assert_int_equal(world.printed_events, before + 1); /* the first, behind the second answer */
+    assert_int_equal(printed_after(LINK_EVENT_WAIT_MS - 1), before + 1);
+    assert_int_equal(printed_after(1), before + 2);
+    world_destroy(&world);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -344,6 +381,7 @@ int main(void)
         cmocka_unit_test(test_paper_out_in_a_slip),
         cmocka_unit_test(test_text_under_an_item_survives),
         cmocka_unit_test(test_garbage_on_the_link),
+        cmocka_unit_test(test_events_travel_with_answers),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -81,13 +81,11 @@ static void test_values(void **state)
     byte_writer_init(&writer, bytes, sizeof(bytes));
     tlv_put_u8(&writer, TAG_SETTING_COLUMNS, 32);
     tlv_put_u16(&writer, TAG_SETTING_OFD_PORT, 7777);
-    tlv_put_u32(&writer, TAG_SETTING_OFD_RETRY_S, 70000);
     tlv_put_bytes(&writer, TAG_SETTING_OFD_HOST, "ofd.example", 11);
     assert_int_equal(settings_update(settings, bytes, writer.length), ERROR_NONE);
     for (unsigned again = 0; again < 2; again++) {
         assert_int_equal(settings_u8(settings, TAG_SETTING_COLUMNS, 48), 32);
         assert_int_equal(settings_u16(settings, TAG_SETTING_OFD_PORT, 1), 7777);
-        assert_int_equal(settings_u32(settings, TAG_SETTING_OFD_RETRY_S, 1), 70000);
         /* Of another length: the fallback. */
         assert_int_equal(settings_u8(settings, TAG_SETTING_OFD_PORT, 9), 9);
         assert_int_equal(settings_string(settings, TAG_SETTING_OFD_HOST, text, sizeof(text)), 7);

@@ -386,6 +386,7 @@ static int world_receive(struct world *world)
         if (frame.kind == LINK_EVENT) {
             world->events++;
             world->printed_events += frame.code == LINK_EVENT_PRINTED;
+            world->confirmed_events += frame.code == LINK_EVENT_CONFIRMED;
             continue;
         }
         if (link_assembler_add(&world->assembler, &frame) == 1 &&

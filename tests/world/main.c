@@ -26,7 +26,7 @@
 static const struct campaign *const campaigns[] = {
     &campaign_link,   &campaign_answer_lost, &campaign_flash_faults, &campaign_manners,
     &campaign_chains, &campaign_host,        &campaign_double_cuts,  &campaign_cuts,
-    &campaign_rare,   &campaign_swarm};
+    &campaign_rare,   &campaign_swarm,       &campaign_years,        &campaign_outage};
 #define CAMPAIGNS (sizeof campaigns / sizeof campaigns[0])
 #define PARTS_MAX 64u
 
@@ -43,6 +43,8 @@ static const struct figure_info figure_table[FIGURES] = {
     [FIGURE_LINK_FAULTS] = {"link_faults", '>', 100000},
     [FIGURE_HOST_CRASH_POINTS] = {"host_crash_points", '>', 10000},
     [FIGURE_SWARM_SEEDS] = {"swarm_seeds", '>', 10000},
+    [FIGURE_SIMULATED_DAYS] = {"simulated_days", '>', 3650},
+    [FIGURE_OUTAGE_DOCUMENTS] = {"outage_documents", '>', 30000},
     [FIGURE_RECEIPTS_CHECKED] = {"receipts_checked", '>', 1000000},
     [FIGURE_RECEIPTS_LOST] = {"receipts_lost", '<', 0},
     [FIGURE_RECEIPTS_DOUBLED] = {"receipts_doubled", '<', 0},

@@ -5,6 +5,8 @@
 #include <stdlib.h>
 
 #include "proto/error.h"
+#include "proto/tags.h"
+#include "proto/tlv.h"
 #include "tests/world/check.h"
 
 void oracle_init(struct oracle *oracle)
@@ -67,6 +69,7 @@ uint32_t oracle_ask(struct oracle *oracle, const struct job *job, enum job_flavo
     asked->code = job->code;
     asked->form = job->form;
     asked->kind = job->kind;
+    asked->items = (uint16_t)job->items;
     asked->total_kop = job->total_kop;
     memcpy(asked->paid_kop, job->paid_kop, sizeof asked->paid_kop);
     asked->cash_kop = job->cash_kop;
@@ -212,7 +215,23 @@ static bool could_be_asked(const struct oracle *oracle, const struct sim *sim, u
     return oracle->auto_open && document->form == FORM_SHIFT_OPEN;
 }
 
-static void check_claim(const struct oracle *oracle, uint32_t number,
+/* The document as it was signed has every item that was asked for. */
+static void check_items(const struct oracle_job *job, const struct sim *sim, uint32_t number)
+{
+    static uint8_t stlv[65536];
+    size_t size = fnm_document_read(sim->fn.fnm, number, stlv, sizeof stlv);
+    CHECK(size > TLV_HEADER_SIZE, "I1: document %" PRIu32 " cannot be read", number);
+    struct tlv_reader reader;
+    struct tlv tlv;
+    unsigned items = 0;
+    tlv_reader_init(&reader, stlv + TLV_HEADER_SIZE, size - TLV_HEADER_SIZE);
+    while (tlv_next(&reader, &tlv) == 1)
+        items += tlv.tag == TAG_ITEM;
+    CHECK(items == job->items, "I1: receipt %" PRIu32 " has %u items, asked were %u", number, items,
+          job->items);
+}
+
+static void check_claim(const struct oracle *oracle, const struct sim *sim, uint32_t number,
                         const struct fnm_document *document)
 {
     const struct oracle_job *job = &oracle->jobs[oracle->claims[number] - 1];
@@ -231,6 +250,7 @@ static void check_claim(const struct oracle *oracle, uint32_t number,
               result->total_kop == job->total_kop,
           "I4: receipt %" PRIu32 " of shift %" PRIu32 " was answered as %u of %u",
           document->receipt, document->shift, result->receipt, result->shift);
+    check_items(job, sim, number);
 }
 
 /* Shift and receipt numbers without a gap, times that never go back; the running totals. */
@@ -286,7 +306,7 @@ static void check_archive(struct oracle *oracle, const struct sim *sim)
               number);
         bool claimed = is_claimed(oracle, number);
         if (claimed) {
-            check_claim(oracle, number, &document);
+            check_claim(oracle, sim, number, &document);
         } else if (!(oracle->auto_open && document.form == FORM_SHIFT_OPEN)) {
             bool fits = could_be_asked(oracle, sim, number, &document);
             oracle->accounts.doubled += !fits;

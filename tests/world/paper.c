@@ -140,9 +140,10 @@ void paper_take(void *context, const char *text, size_t size, bool complete)
         return;
     }
     struct paper_document *document = place_for(paper, number);
-    /* The head ended it with a cut, but the register broke it off in the middle. */
+    /* The head ended it with a cut, but the register broke it off in the middle: no slip, a piece. */
     bool copy = find(text, size, "КОПИЯ") != NULL;
     if (labelled(text, size, "ФП ") == 0) {
+        document->torn++;
         document->broken_off = (uint16_t)(document->broken_off + !copy);
         return;
     }

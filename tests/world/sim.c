@@ -556,9 +556,11 @@ void sim_swap_fn(struct sim *sim, unsigned number)
 
 /* ---- Time ---- */
 
+/* Events that wait for a driver which asks nothing now keep nobody awake. */
 static bool wires_empty(const struct sim *sim)
 {
-    return sim->to_board.start == sim->to_board.end && sim->to_host.start == sim->to_host.end;
+    return sim->to_board.start == sim->to_board.end &&
+           (sim->driver_holds || sim->to_host.start == sim->to_host.end);
 }
 
 bool sim_is_idle(const struct sim *sim)
