@@ -296,6 +296,8 @@ static void follow(struct oracle *oracle, uint32_t number, const struct fnm_docu
 /* Goes over the documents that are not known to be sound yet. */
 static void check_archive(struct oracle *oracle, const struct sim *sim)
 {
+    if (fn_unit_is_dead(&sim->fn))
+        return; /* nothing can be read from it before it has power again */
     uint32_t count = fnm_document_count(sim->fn.fnm);
     bool loose = false;
     while (oracle->resolved < oracle->count && oracle->jobs[oracle->resolved].state != ORACLE_ASKED)
