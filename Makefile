@@ -126,6 +126,11 @@ $(BUILD)/tests/unit/world_%_test: $(BUILD)/tests/unit/world_%_test.o $(WORLD_ARC
 	$(CC) $(LDFLAGS) $(SANITIZE) $< -Wl,--start-group $(WORLD_ARCHIVE) $(LINK_ARCHIVES) -Wl,--end-group -lcmocka $(LIBS) -o $@
 $(BUILD)/tests/world/world: $(BUILD)/tests/world/main.o $(WORLD_ARCHIVE) $(LINK_ARCHIVES)
 	$(CC) $(LDFLAGS) $(SANITIZE) $< -Wl,--start-group $(WORLD_ARCHIVE) $(LINK_ARCHIVES) -Wl,--end-group $(LIBS) -o $@
+# With the marks of proto/rare.h, in a folder of its own; what tests/world/canaries builds on.
+WORLD_BUILD = BUILD=build/world CFLAGS="-O2 -g -DOPENKKT_RARE"
+.PHONY: world-build
+world-build:
+	@$(MAKE) --no-print-directory -s $(WORLD_BUILD) build/world/tests/world/world
 # These functions fail there when the test wants it.
 $(BUILD)/tests/unit/queue_branch_test: override LDFLAGS += $(addprefix -Wl$(comma)--wrap=,malloc calloc getrandom host_clock_boot_id host_clock_ms statx \
     sqlite3_create_function sqlite3_exec sqlite3_prepare_v2 sqlite3_prepare_v3 sqlite3_step sqlite3_column_text sqlite3_column_blob)

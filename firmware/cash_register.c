@@ -5,6 +5,7 @@
 
 #include "firmware/register_internal.h"
 #include "proto/canary.h"
+#include "proto/rare.h"
 #include "proto/sha256.h"
 
 #define PAPER_KNOWN_WITHIN_MS 2000u
@@ -233,7 +234,7 @@ static bool take_requests(struct cash_register *reg)
     }
     uint8_t code = link_server_waiting(reg->link);
     bool job = code >= LINK_JOB_FIRST && code <= LINK_JOB_LAST;
-    if (code == 0 || (job && !may_take_job(reg, code)))
+    if (code == 0 || (job && (!may_take_job(reg, code) || RARE("register: a job waits a turn"))))
         return false;
     bool taken = link_server_take(reg->link, &request);
     assert(taken); /* one waits, and the caller saw that it can be answered */
@@ -261,8 +262,11 @@ static bool phase_step(struct cash_register *reg)
 {
     if (reg->phase < REGISTER_IDLE)
         return register_boot_step(reg);
-    if (reg->phase == REGISTER_IDLE)
+    if (reg->phase == REGISTER_IDLE) {
+        if (RARE("register: the FN is asked who it is"))
+            register_boot_again(reg, 0);
         return false;
+    }
     if (reg->phase == REGISTER_JOB_DRAWER)
         return register_drawer_step(reg);
     if (reg->phase >= REGISTER_READ_WAIT)

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "firmware/register_internal.h"
+#include "proto/rare.h"
 
 #define IDLE_SLEEP_MS 20u
 
@@ -109,7 +110,8 @@ uint32_t firmware_step(struct firmware *firmware, const struct moment *now)
     drawer_step(&firmware->drawer, now->mono);
     bool moved = cash_register_step(reg, now);
     /* Settings apply between jobs, and when the FN has become ours. */
-    if (reg->settings_changed || registered != cash_register_registered(reg)) {
+    if (reg->settings_changed || registered != cash_register_registered(reg) ||
+        RARE("firmware: settings are spread again")) {
         reg->settings_changed = false;
         spread_settings(firmware);
     }

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "firmware/journal_internal.h"
+#include "proto/rare.h"
 
 #define SECTOR_TRIES      3u
 #define ERASE_FAILURES    3u
@@ -75,7 +76,7 @@ bool journal_maintain(struct journal *journal)
     /* Flash that no longer erases must not cost the records it still holds. */
     if (!journal->mounted || journal->erased_ahead >= ahead_target(journal) ||
         journal->ahead_distance + 1 >= journal->sectors ||
-        journal->erase_failures >= ERASE_FAILURES)
+        journal->erase_failures >= ERASE_FAILURES || RARE("journal: erasing ahead is put off"))
         return false;
     (void)erase_step(journal);
     return true;
@@ -88,7 +89,10 @@ static uint32_t find_erased(struct journal *journal, uint32_t from)
 {
     for (uint32_t distance = from; distance <= journal->ahead_distance; distance++) {
         uint32_t sector = place_ahead(journal, distance, 0).sector;
-        if (sector_header_get(journal, sector).class == SECTOR_ERASED)
+        if (sector_header_get(journal, sector).class != SECTOR_ERASED)
+            continue;
+        if (distance == journal->ahead_distance ||
+            !RARE("journal: an erased sector is passed over"))
             return distance;
     }
     return 0;
@@ -190,7 +194,8 @@ uint16_t journal_roll(struct journal *journal, size_t record_size)
     if (journal->used_sectors > 0 && !journal->head_sealed) {
         journal->head_closed = true;
         /* Without a footer the sector's records are looked at one by one; nothing is lost. */
-        (void)footer_put(journal);
+        if (!RARE("journal: a sector gets no footer"))
+            (void)footer_put(journal);
         journal->head_sealed = true;
     }
     /* The checkpoint counts every record before it: none of them may be lost when it is not. */
@@ -264,7 +269,11 @@ uint16_t journal_append_built(struct journal *journal, uint8_t type, journal_bui
         return ERROR_TOO_LARGE;
     journal->read_failed = false;
     for (unsigned try = 0; try < SECTOR_TRIES; try++) {
-        if (!head_has_room(journal, type, size)) {
+        bool full = !head_has_room(journal, type, size);
+        /* Not before most of it is used, or the ring holds too little history. */
+        bool early = try == 0 && journal->head_offset > journal->sector_size / 4 * 3 &&
+                     RARE("journal: a sector is left early");
+        if (full || early) {
             uint16_t error = journal_roll(journal, size);
             if (error != ERROR_NONE)
                 return error;

@@ -1,4 +1,5 @@
 #include "firmware/link_server.h"
+#include "proto/rare.h"
 
 #include <assert.h>
 #include <string.h>
@@ -63,7 +64,8 @@ static void receive_meanwhile(struct link_server *link, const struct link_frame 
     if (same_job) {
         link->request.exchange = frame->exchange;
         link->orphaned = false;
-    } else if (frame->length == frame->total && !link->side_ready) {
+    } else if (frame->length == frame->total && !link->side_ready &&
+               !RARE("link: busy for the request behind")) {
         memcpy(link->side, frame->payload, frame->length);
         link->side_request = (struct link_request){.code = frame->code,
                                                    .exchange = frame->exchange,
@@ -183,6 +185,8 @@ static void send_bytes(struct link_server *link, mono_ms now)
     for (unsigned round = 0; round < 64; round++) {
         if (link->wire_sent == link->wire_size) {
             if (link->sending) {
+                if (RARE("link: a fragment goes a turn later"))
+                    return;
                 link->wire_size = link_message_frame(
                     link->out_kind, link->out_code, link->out_exchange, link->out, link->out_size,
                     &link->out_offset, link->wire, sizeof(link->wire));

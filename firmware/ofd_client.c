@@ -1,4 +1,5 @@
 #include "firmware/ofd_internal.h"
+#include "proto/rare.h"
 
 #include <assert.h>
 #include <string.h>
@@ -180,7 +181,8 @@ static void step_idle(struct ofd_client *ofd, const struct moment *now)
         enum pump pump = ofd_pump_answer(ofd);
         if (pump == PUMP_ANSWER)
             ofd->answer_size = 0;
-        else if (pump != PUMP_NOTHING || now->mono >= ofd->deadline) {
+        else if (pump != PUMP_NOTHING || now->mono >= ofd->deadline ||
+                 RARE("ofd: the line is not kept")) {
             ofd_close_quietly(ofd);
             return;
         }
@@ -224,7 +226,8 @@ static void connect(struct ofd_client *ofd, mono_ms now)
         ofd_fail_with(ofd, ERROR_OFD_UNREACHABLE, BOARD_NET_NAME, now);
         return;
     }
-    if (ofd->board->net_open(ofd->board->context, &endpoint) < 0) {
+    if (RARE("ofd: nobody can be reached") ||
+        ofd->board->net_open(ofd->board->context, &endpoint) < 0) {
         ofd_fail_net(ofd, ERROR_OFD_UNREACHABLE, now);
         return;
     }

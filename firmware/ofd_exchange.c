@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "proto/canary.h"
+#include "proto/rare.h"
 
 #define SEND_STALL_MS 60000u /* the network takes no byte of a message that is still being read */
 #define PIECE_MAX     1024u  /* of one 23h: what the oldest FN can answer */
@@ -155,6 +156,10 @@ void ofd_step_send(struct ofd_client *ofd, const struct moment *now)
             return;
         }
         ofd->piece_sent = (uint16_t)(ofd->piece_sent + taken);
+        if (RARE("ofd: the connection breaks in a message")) {
+            ofd_fail_with(ofd, ERROR_OFD_UNREACHABLE, BOARD_NET_LOST, now->mono);
+            return;
+        }
         if (!ofd->read_ended)
             ofd->deadline = now->mono + SEND_STALL_MS;
     }
@@ -230,7 +235,10 @@ void ofd_step_wait(struct ofd_client *ofd, const struct moment *now)
 {
     switch (ofd_pump_answer(ofd)) {
     case PUMP_ANSWER:
-        ofd->phase = PHASE_GIVE;
+        if (RARE("ofd: the answer is lost"))
+            ofd_fail_with(ofd, ERROR_OFD_NO_ANSWER, BOARD_NET_LOST, now->mono);
+        else
+            ofd->phase = PHASE_GIVE;
         return;
     case PUMP_DEAD:
         ofd_fail_net(ofd, ERROR_OFD_NO_ANSWER, now->mono);

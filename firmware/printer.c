@@ -22,6 +22,7 @@
 #include "firmware/escpos.h"
 #include "proto/error.h"
 #include "proto/link_message.h"
+#include "proto/rare.h"
 
 #include <assert.h>
 #include <string.h>
@@ -245,7 +246,7 @@ static void take_status(struct printer *printer, uint8_t byte, mono_ms now)
 
 static void take_confirmation(struct printer *printer, mono_ms now)
 {
-    if (printer->confirmations_due == 0)
+    if (printer->confirmations_due == 0 || RARE("printer: the word of a line is lost"))
         return;
     printer->confirmations_due--;
     printer->sync_answered = true;
@@ -323,7 +324,8 @@ static bool ask(struct printer *printer, mono_ms now)
         printer->clear_deadline = now + PRINTER_ANSWER_TIMEOUT_MS;
         return true;
     }
-    if (printer->status_asked != 0 || now < printer->status_due)
+    if (printer->status_asked != 0 ||
+        (now < printer->status_due && !RARE("printer: the status is asked early")))
         return false;
     out = piece_begin(printer);
     escpos_status(&out, printer->status_next);
@@ -447,6 +449,8 @@ static void announce(struct printer *printer, mono_ms now)
     } else if (printer->phase == PHASE_IDLE && printer->slip_count > 0 && !blocked(printer)) {
         if ((printer->slips[0].marks & SLIP_MARK_RESUMED) != 0)
             printer->sync_needed = printer->cut_needed = true;
+        if (RARE("printer: the head is asked before a slip"))
+            printer->sync_needed = true;
         printer->event =
             (struct printer_event){.kind = PRINTER_EVENT_STARTED, .slip = printer->slips[0].id};
         printer->phase = PHASE_STARTING;
@@ -461,6 +465,8 @@ void printer_step(struct printer *printer, mono_ms now)
     read_answers(printer, now);
     watch_deadlines(printer, now);
     for (unsigned i = 0; i < PIECES_A_STEP && flush(printer, now); i++) {
+        if (printer->slip_count > 0 && RARE("printer: a line goes a turn later"))
+            break;
         if (!ask(printer, now) && !run_phase(printer, now))
             break;
     }

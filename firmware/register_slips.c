@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "proto/canary.h"
+#include "proto/rare.h"
 
 #define SLIP_PAYLOAD_HEAD (KEY_SIZE + 4u) /* JOURNAL_SLIP: key, 4 bytes without meaning, TLV */
 
@@ -233,7 +234,8 @@ void register_slips_queue_done(struct cash_register *reg, const struct link_resu
     append_fn_tags(reg, result);
     const struct printer_part parts[] = {{reg->job.body, reg->job.size},
                                          {reg->added, reg->added_size}};
-    slip->queued = queue_slip(reg, slip, slip->form, parts, 2);
+    slip->queued =
+        !RARE("paper: no room for a slip from RAM") && queue_slip(reg, slip, slip->form, parts, 2);
 }
 
 /* The text of a slip that no fiscal document holds, read from the journal. False: it is gone. */
@@ -345,7 +347,8 @@ void register_slips_loaded(struct cash_register *reg)
         text.size = 0;
     uint16_t form = (slip->marks & SLIP_MARK_COPY) != 0 ? reg->read_form : slip->form;
     size_t count = interleave(&document, &text, parts);
-    slip->queued = queue_slip(reg, slip, form, parts, count);
+    slip->queued =
+        !RARE("paper: no room for a document read") && queue_slip(reg, slip, form, parts, count);
     if (!slip->queued) /* a large one waits until paper has caught up */
         reg->retry_at = reg->now.mono + FN_RETRY_MS;
     link_server_give_back(reg->link);
@@ -378,7 +381,8 @@ static bool load_from_journal(struct cash_register *reg, struct owed_slip *slip)
 static bool load_next(struct cash_register *reg)
 {
     struct owed_slip *slip = first_unqueued(reg);
-    if (slip == NULL || reg->phase != REGISTER_IDLE || reg->now.mono < reg->retry_at)
+    if (slip == NULL || reg->phase != REGISTER_IDLE || reg->now.mono < reg->retry_at ||
+        RARE("paper: a slip is loaded later"))
         return false;
     /* Asks for room for anything: whatever is loaded then fits. */
     if (!printer_has_room(reg->printer, slip->document != 0 && !printer_idle(reg->printer)

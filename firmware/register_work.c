@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "proto/canary.h"
+#include "proto/rare.h"
 
 /* ---- Jobs without a fiscal document ---- */
 
@@ -227,7 +228,7 @@ bool register_fiscal_step(struct cash_register *reg)
     case REGISTER_JOB_DATA:
         /* A receipt must never be formed without data that got lost: begun anew it costs
          * nothing. */
-        if (reg->fn->enquired && !CANARY(ENQ_TRUSTED))
+        if ((reg->fn->enquired && !CANARY(ENQ_TRUSTED)) || RARE("fn: a document is begun anew"))
             register_boot_again(reg, 0);
         else if (fn_ok(reg->fn))
             feed_or_form(reg);

@@ -8,6 +8,7 @@
 #include "hostdrv/clock.h"
 #include "hostdrv/fault.h"
 #include "proto/cp866.h"
+#include "proto/rare.h"
 #include "proto/tags.h"
 #include "proto/tlv.h"
 
@@ -81,7 +82,7 @@ int device_flush(struct kkt *device, kkt_error *error)
 int device_pump(struct kkt *device, uint64_t until_ms, kkt_error *error)
 {
     int written = write_out(device);
-    if (written < 0)
+    if (written < 0 || RARE("driver: the connection breaks"))
         return lost(device, error);
     uint64_t wake_ms = link_client_deadline(&device->client);
     if (until_ms < wake_ms)

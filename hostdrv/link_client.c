@@ -3,6 +3,7 @@
 #include <assert.h>
 #include <string.h>
 
+#include "proto/rare.h"
 #include "proto/tags.h"
 #include "proto/tlv.h"
 
@@ -234,7 +235,7 @@ static void take_ahead(struct link_client *client, const struct link_frame *fram
         client->strays++;
         return;
     }
-    if (is_put_off(&answer)) {
+    if (is_put_off(&answer) || RARE("driver: the answer ahead is taken for busy")) {
         ahead->busy = true;
         return;
     }
@@ -288,7 +289,8 @@ static void take_frame(struct link_client *client, const struct link_frame *fram
         return;
     }
     if (frame->kind != LINK_ANSWER || client->state != LINK_CLIENT_WAITING ||
-        frame->exchange != client->exchange || frame->code != client->code) {
+        frame->exchange != client->exchange || frame->code != client->code ||
+        RARE("driver: an answer is not heard")) {
         client->strays++;
         return;
     }
@@ -317,7 +319,8 @@ enum link_client_state link_client_tick(struct link_client *client, uint64_t now
     if (now_ms >= client->deadline_ms) {
         link_client_abandon(client);
         client->state = LINK_CLIENT_TIMED_OUT;
-    } else if (client->waits_to_resend && now_ms >= client->resend_at_ms) {
+    } else if (client->waits_to_resend &&
+               (now_ms >= client->resend_at_ms || RARE("driver: a request goes out early"))) {
         client->repeated = true;
         start_sending(client);
     }

@@ -12,6 +12,7 @@
 #include "hostdrv/fault.h"
 #include "hostdrv/queue_lock.h"
 #include "hostdrv/worker.h"
+#include "proto/rare.h"
 #include "proto/receipt.h"
 #include "proto/tlv.h"
 
@@ -297,7 +298,7 @@ int kkt_update_confirmations(kkt_queue *queue, kkt *device, unsigned *confirmed,
 
 static bool take_lock(kkt_queue *queue)
 {
-    if (!queue_lock_try(queue->lock))
+    if (RARE("driver: others work the queue off") || !queue_lock_try(queue->lock))
         return false;
     queue_store_step(&queue->store, QUEUE_STEP_LOCKED);
     return true;
@@ -429,7 +430,8 @@ static int work_off(kkt_queue *queue, kkt *device, const kkt_key *target, uint64
         }
         if (result != KKT_OK)
             return result;
-        worker->identify_first = device_identity_stale(device);
+        worker->identify_first =
+            device_identity_stale(device) || RARE("driver: the board is asked who it is");
         if (!work_turn(queue, device, deadline_ms, &result, error))
             return result;
     }

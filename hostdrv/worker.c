@@ -6,6 +6,7 @@
 
 #include "hostdrv/fault.h"
 #include "hostdrv/result.h"
+#include "proto/rare.h"
 #include "proto/tags.h"
 #include "proto/tlv.h"
 
@@ -174,6 +175,8 @@ static bool send_ahead(struct worker *worker, kkt_error *error)
 {
     struct queue_row *row = &worker->ahead;
     worker->alone = true; /* one try, whatever comes of it */
+    if (RARE("driver: nothing is sent ahead"))
+        return false;
     if (queue_store_next(worker->store, worker->job.entry.id, row,
                          worker->message + LINK_JOB_HEADER_SIZE, error) != KKT_OK)
         return false;
@@ -289,7 +292,8 @@ static enum worker_status take_answer(struct worker *worker, uint64_t now_ms, kk
         worker->settled = !answer->repeated && (result.flags & LINK_RESULT_REPLAYED) == 0;
         return finish_job(worker, &result, now_ms, error);
     }
-    if (code >= ERROR_OUTCOME_UNKNOWN || code == ERROR_LINK_BUSY) {
+    if (code >= ERROR_OUTCOME_UNKNOWN || code == ERROR_LINK_BUSY ||
+        (code != ERROR_NONE && RARE("driver: a refusal is asked once more"))) {
         forget_ahead(worker);
         worker->unknown_code = code;
         worker->state = WORKER_PAUSING;
@@ -324,7 +328,10 @@ static bool group_due(const struct worker *worker, uint64_t now_ms)
 {
     if (worker->pending_count == WORKER_GROUP_MAX)
         return true; /* the next answer needs room */
-    return worker->pending_count > 0 && now_ms >= worker->pending_since_ms + WORKER_GROUP_AGE_MS;
+    if (worker->pending_count == 0 || RARE("driver: results are stored later"))
+        return false;
+    return now_ms >= worker->pending_since_ms + WORKER_GROUP_AGE_MS ||
+           RARE("driver: results are stored at once");
 }
 
 enum worker_status worker_step(struct worker *worker, uint64_t now_ms, kkt_error *error)

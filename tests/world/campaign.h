@@ -56,8 +56,8 @@ struct campaign {
 };
 
 extern const struct campaign campaign_cuts, campaign_double_cuts, campaign_chains, campaign_link,
-    campaign_answer_lost, campaign_manners, campaign_flash_faults, campaign_host, campaign_swarm,
-    campaign_years, campaign_outage;
+    campaign_answer_lost, campaign_manners, campaign_flash_faults, campaign_host, campaign_rare,
+    campaign_swarm, campaign_years, campaign_outage;
 
 /* Adds to a figure shared by all parts. */
 void figure_add(enum figure figure, uint64_t amount);

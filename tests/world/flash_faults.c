@@ -59,7 +59,7 @@ static void faults_of(const struct scenario *scenario)
 
 static void run_flash(const struct part *part)
 {
-    static const unsigned geometries[] = {0, 10, 20};
+    static const unsigned geometries[] = {0, 10, 19};
     unsigned turn = 0;
     for (unsigned i = 0; i < campaign_scale(part, 1, 1, 3); i++) {
         for (enum stage stage = STAGE_BLANK; stage < STAGES; stage++) {

@@ -21,12 +21,13 @@
 
 #include "tests/world/campaign.h"
 #include "tests/world/check.h"
+#include "tests/world/rare.h"
 
 /* The short ones first: what breaks is found soon. */
 static const struct campaign *const campaigns[] = {
     &campaign_link,   &campaign_answer_lost, &campaign_flash_faults, &campaign_manners,
     &campaign_chains, &campaign_host,        &campaign_double_cuts,  &campaign_cuts,
-    &campaign_swarm,  &campaign_years,       &campaign_outage};
+    &campaign_rare,   &campaign_swarm,       &campaign_years,        &campaign_outage};
 #define CAMPAIGNS (sizeof campaigns / sizeof campaigns[0])
 #define PARTS_MAX 64u
 
@@ -183,6 +184,25 @@ static bool print_figures(enum profile profile)
     return good;
 }
 
+/* Only a build with the marks can take them (proto/rare.h). */
+static bool print_rare(enum profile profile)
+{
+#ifdef OPENKKT_RARE
+    unsigned never = 0;
+    for (unsigned mark = 0; mark < rare_marks; mark++) {
+        uint64_t taken = shared[FIGURES + mark];
+        never += taken == 0;
+        printf("world: rare '%s' taken %" PRIu64 "\n", rare_name(mark), taken);
+    }
+    bool holds = never == 0 || profile != PROFILE_FULL;
+    printf("world: rare_marks_never_taken %u limit <=0%s\n", never, holds ? "" : "  BROKEN");
+    return holds;
+#else
+    (void)profile;
+    return true;
+#endif
+}
+
 /* The campaign that a code begins with, and the rest of the code; NULL: there is none. */
 static const struct campaign *campaign_of(const char *code, const char **rest)
 {
@@ -239,10 +259,11 @@ int main(int count, char **arguments)
     uint64_t seed = 1;
     const char *only = NULL;
     bool stop_at_first = false;
-    shared = mmap(NULL, FIGURES * sizeof *shared, PROT_READ | PROT_WRITE,
+    shared = mmap(NULL, (FIGURES + rare_marks) * sizeof *shared, PROT_READ | PROT_WRITE,
                   MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     if (shared == MAP_FAILED)
         return 2;
+    rare_count_in(shared + FIGURES);
     started = seconds();
     for (int i = 1; i < count; i++) {
         const char *value = i + 1 < count ? arguments[i + 1] : "";
@@ -277,5 +298,6 @@ int main(int count, char **arguments)
             good &= run_campaign(campaigns[i], profile, seed, cores > 0 ? (unsigned)cores : 1,
                                  stop_at_first);
     }
-    return print_figures(profile) && good ? 0 : 1;
+    good = print_figures(profile) && good;
+    return print_rare(profile) && good ? 0 : 1;
 }

@@ -5,6 +5,8 @@
 #include <stdlib.h>
 
 #include "proto/error.h"
+#include "proto/tags.h"
+#include "proto/tlv.h"
 #include "tests/world/campaign.h"
 #include "tests/world/check.h"
 
@@ -68,6 +70,7 @@ uint32_t oracle_ask(struct oracle *oracle, const struct job *job, enum job_flavo
     asked->code = job->code;
     asked->form = job->form;
     asked->kind = job->kind;
+    asked->items = (uint16_t)job->items;
     asked->total_kop = job->total_kop;
     memcpy(asked->paid_kop, job->paid_kop, sizeof asked->paid_kop);
     asked->cash_kop = job->cash_kop;
@@ -213,7 +216,23 @@ static bool could_be_asked(const struct oracle *oracle, const struct sim *sim, u
     return oracle->auto_open && document->form == FORM_SHIFT_OPEN;
 }
 
-static void check_claim(const struct oracle *oracle, uint32_t number,
+/* The document as it was signed has every item that was asked for. */
+static void check_items(const struct oracle_job *job, const struct sim *sim, uint32_t number)
+{
+    static uint8_t stlv[65536];
+    size_t size = fnm_document_read(sim->fn.fnm, number, stlv, sizeof stlv);
+    CHECK(size > TLV_HEADER_SIZE, "I1: document %" PRIu32 " cannot be read", number);
+    struct tlv_reader reader;
+    struct tlv tlv;
+    unsigned items = 0;
+    tlv_reader_init(&reader, stlv + TLV_HEADER_SIZE, size - TLV_HEADER_SIZE);
+    while (tlv_next(&reader, &tlv) == 1)
+        items += tlv.tag == TAG_ITEM;
+    CHECK(items == job->items, "I1: receipt %" PRIu32 " has %u items, asked were %u", number, items,
+          job->items);
+}
+
+static void check_claim(const struct oracle *oracle, const struct sim *sim, uint32_t number,
                         const struct fnm_document *document)
 {
     const struct oracle_job *job = &oracle->jobs[oracle->claims[number] - 1];
@@ -232,6 +251,7 @@ static void check_claim(const struct oracle *oracle, uint32_t number,
               result->total_kop == job->total_kop,
           "I4: receipt %" PRIu32 " of shift %" PRIu32 " was answered as %u of %u",
           document->receipt, document->shift, result->receipt, result->shift);
+    check_items(job, sim, number);
 }
 
 /* Shift and receipt numbers without a gap, times that never go back; the running totals. */
@@ -277,6 +297,8 @@ static void follow(struct oracle *oracle, uint32_t number, const struct fnm_docu
 /* Goes over the documents that are not known to be sound yet. */
 static void check_archive(struct oracle *oracle, const struct sim *sim)
 {
+    if (fn_unit_is_dead(&sim->fn))
+        return; /* nothing can be read from it before it has power again */
     uint32_t count = fnm_document_count(sim->fn.fnm);
     bool loose = false;
     while (oracle->resolved < oracle->count && oracle->jobs[oracle->resolved].state != ORACLE_ASKED)
@@ -287,7 +309,7 @@ static void check_archive(struct oracle *oracle, const struct sim *sim)
               number);
         bool claimed = is_claimed(oracle, number);
         if (claimed) {
-            check_claim(oracle, number, &document);
+            check_claim(oracle, sim, number, &document);
         } else if (!(oracle->auto_open && document.form == FORM_SHIFT_OPEN)) {
             bool fits = could_be_asked(oracle, sim, number, &document);
             figure_add(FIGURE_RECEIPTS_DOUBLED, !fits);
@@ -427,6 +449,8 @@ static void check_paper(const struct oracle *oracle, const struct sim *sim)
             CHECK(originals == 0, "I8: electronic document %" PRIu32 " was printed", number);
             continue;
         }
+        CHECK(paper.broken_off == 0 || paper.resumed > 0,
+              "I8: a slip of document %" PRIu32 " ends without a sign", number);
         CHECK(originals >= 1, "I8: document %" PRIu32 " was never printed whole", number);
         CHECK(paper.whole <= 1, "I8: document %" PRIu32 " was printed twice without a mark",
               number);

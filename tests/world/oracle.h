@@ -26,7 +26,7 @@ struct oracle_job {
     int64_t cash_kop;
     enum job_flavour flavour;
     unix_s time; /* of a SET_TIME */
-    uint16_t form, refusal;
+    uint16_t form, refusal, items;
     uint8_t code, kind;
     bool drawer, paper;
     bool unknown; /* the host was once left without an answer, or told OUTCOME_UNKNOWN */

@@ -140,12 +140,14 @@ void paper_take(void *context, const char *text, size_t size, bool complete)
         return;
     }
     struct paper_document *document = place_for(paper, number);
-    /* A head that was interrupted cuts off what it had before it begins anew: no slip, a piece. */
+    /* The head ended it with a cut, but the register broke it off in the middle: no slip, a piece. */
+    bool copy = find(text, size, "КОПИЯ") != NULL;
     if (labelled(text, size, "ФП ") == 0) {
         document->torn++;
+        document->broken_off = (uint16_t)(document->broken_off + !copy);
         return;
     }
-    if (find(text, size, "КОПИЯ") != NULL)
+    if (copy)
         document->copies++;
     else if (find(text, size, "ПЕЧАТЬ ПОВТОРЕНА") != NULL ||
              find(text, size, "ЛИСТ НЕДЕЙСТВИТЕЛЕН") != NULL)

@@ -16,6 +16,7 @@ struct paper_document {
     uint16_t resumed;     /* complete, marked as replacing an earlier piece */
     uint16_t copies;      /* complete, marked КОПИЯ */
     uint16_t torn;        /* pieces */
+    uint16_t broken_off;  /* cut, but without a sign: only a marked one may follow */
     uint32_t fiscal_sign; /* of the newest that names one */
     uint64_t total_kop;   /* from its QR code; 0: it has none */
     bool contradicts;     /* two pieces disagree about sum or sign */

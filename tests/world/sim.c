@@ -4,6 +4,7 @@
 
 #include "proto/crc.h"
 #include "tests/world/check.h"
+#include "tests/world/rare.h"
 
 #define QUIET_JUMP_MS  500u
 #define DIRTY_PAGE     4096u
@@ -404,6 +405,7 @@ void sim_create(struct sim *sim, const struct sim_geometry *geometry, uint64_t s
                 bool with_operator)
 {
     memset(sim, 0, sizeof *sim);
+    rare_belongs_to(sim);
     sim->geometry = *geometry;
     sim->dice = seed;
     uint32_t size = geometry->unit * geometry->units;
@@ -451,6 +453,7 @@ static void drop_snapshot(struct sim *sim)
 
 void sim_destroy(struct sim *sim)
 {
+    rare_belongs_to(NULL);
     drop_snapshot(sim);
     fn_unit_close(&sim->fn);
     print_head_close(sim->head);

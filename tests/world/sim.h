@@ -79,6 +79,7 @@ struct sim {
     struct paper paper;
     struct operator* op; /* NULL: no network at all */
     uint64_t dice;
+    uint32_t rare_chance;    /* marks of proto/rare.h: one evaluation in so many; 0: none */
     mono_ms now;             /* the world's time */
     mono_ms started_at;      /* when the board's power came */
     int64_t calendar_offset; /* of the board's clock against SIM_START + now */

@@ -347,6 +347,7 @@ static void one_step(void)
 /* All faults end, and people do what is to be done. */
 static void heal(void)
 {
+    sim.rare_chance = 0;
     sim_cut_flash(&sim, 0, RAM_TEAR_NOTHING);
     sim_cut_next_boot(&sim, 0, RAM_TEAR_NOTHING);
     sim_cut_fn(&sim, 0, FN_MEMORY_TEAR_NOTHING);
@@ -432,6 +433,7 @@ static uint32_t one_run(const struct run_code *code)
     sim_create(&sim, geometry, seed, true);
     host_create(&sim, sim_once_in(&sim, 3) ? HOST_SERIAL : HOST_TCP);
     draw_swarm(code);
+    sim.rare_chance = sim_once_in(&sim, 2) ? 10 + sim_below(&sim, 200) : 0;
     (void)sim_power_on(&sim);
     sim_run(&sim, 2000);
     sim_person(&sim, 200 + sim_below(&sim, 5000), 200 + sim_below(&sim, 5000));
