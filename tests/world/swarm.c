@@ -252,9 +252,14 @@ static void trouble_with_paper(void)
 
 static void trouble_with_time(void)
 {
-    if (sim_once_in(&sim, swarm.chance[TROUBLE_WAITING]))
-        sim_run(&sim,
-                sim_once_in(&sim, 6) ? 1000 * sim_below(&sim, 90000) : sim_below(&sim, 60000));
+    if (sim_once_in(&sim, swarm.chance[TROUBLE_WAITING])) {
+        bool long_one = sim_once_in(&sim, 6);
+        /* Nobody works for hours with a line to the FN that damages every tenth answer: after a
+         * quarter of an hour a slip that cannot be read back is given up (register_slips.c). */
+        if (long_one)
+            sim.fn_line.chance_lose = sim.fn_line.chance_flip = 0;
+        sim_run(&sim, long_one ? 1000 * sim_below(&sim, 90000) : sim_below(&sim, 60000));
+    }
     if (sim_once_in(&sim, swarm.chance[TROUBLE_DRAWER]))
         sim.drawer_stuck = !sim.drawer_stuck;
     if (!sim_once_in(&sim, swarm.chance[TROUBLE_CLOCK]))
