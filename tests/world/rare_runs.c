@@ -141,4 +141,4 @@ static void replay_rare(const char *code)
     one_run(strtoull(code, NULL, 10));
 }
 
-const struct campaign campaign_rare = {"rare", run_rare, replay_rare, 0};
+const struct campaign campaign_rare = {.name = "rare", .run = run_rare, .replay = replay_rare};
