@@ -9,6 +9,7 @@
  */
 #include <inttypes.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "tests/world/campaign.h"
 #include "tests/world/check.h"
@@ -26,8 +27,9 @@ static bool one_fault(const struct scenario *scenario, uint64_t at, unsigned kin
 {
     struct sim *sim = &stand.sim;
     struct ram_flash *flash = &sim->flash;
-    snprintf(check_replay, sizeof check_replay, "flash %s %" PRIu64 " %u", scenario->name, at,
-             kind);
+    char name[24];
+    snprintf(check_replay, sizeof check_replay, "flash %s %s %" PRIu64 " %u",
+             sim_geometry_name(&sim->geometry, name), scenario->name, at, kind);
     stand_back(at * KINDS_COUNT + kind);
     uint32_t index = stand_want(scenario, 82);
     flash->fault = kinds[kind].fault;
@@ -59,11 +61,12 @@ static void faults_of(const struct scenario *scenario)
 
 static void run_flash(const struct part *part)
 {
-    static const unsigned geometries[] = {0, 10, 19};
-    unsigned turn = 0;
-    for (unsigned i = 0; i < campaign_scale(part, 1, 1, 3); i++) {
+    unsigned turn = 0, wanted = campaign_scale(part, 1, 3, UINT32_MAX);
+    for (unsigned i = 0; i < sim_geometry_count && i < wanted; i++) {
+        if (sim_geometries[i].page == 1)
+            continue; /* three hundred operations a job, of a record that one page takes at once */
         for (enum stage stage = STAGE_BLANK; stage < STAGES; stage++) {
-            stand_prepare(&sim_geometries[geometries[i]], stage, 0, 9, false);
+            stand_prepare(&sim_geometries[i], stage, 0, 9, false);
             for (unsigned j = 0; j < scenario_count; j++) {
                 if (scenarios[j].stage != stage || turn++ % part->count != part->index)
                     continue;
@@ -77,15 +80,20 @@ static void run_flash(const struct part *part)
 
 static void replay_flash(const char *code)
 {
-    char name[24];
+    char geometry[24], name[24], other[24];
     uint64_t at;
     unsigned kind;
-    CHECK(sscanf(code, "%23s %" SCNu64 " %u", name, &at, &kind) == 3 && kind < KINDS_COUNT,
+    CHECK(sscanf(code, "%23s %23s %" SCNu64 " %u", geometry, name, &at, &kind) == 4 &&
+              kind < KINDS_COUNT,
           "harness: not a case of flash: %s", code);
     const struct scenario *scenario = scenario_find(name);
     CHECK(scenario != NULL, "harness: no such scenario: %s", name);
-    stand_prepare(&sim_geometries[0], scenario->stage, 0, 9, false);
-    (void)one_fault(scenario, at, kind);
+    for (unsigned i = 0; i < sim_geometry_count; i++) {
+        if (strcmp(geometry, sim_geometry_name(&sim_geometries[i], other)) != 0)
+            continue;
+        stand_prepare(&sim_geometries[i], scenario->stage, 0, 9, false);
+        (void)one_fault(scenario, at, kind);
+    }
 }
 
 const struct campaign campaign_flash_faults = {

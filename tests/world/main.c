@@ -50,7 +50,7 @@ static const struct figure_info figure_table[FIGURES] = {
     [FIGURE_RECEIPTS_DOUBLED] = {"receipts_doubled", '<', 0},
     [FIGURE_ANSWER_LOST] = {"committed_answer_lost", '>', 0}, /* all of FIGURE_ANSWER_CASES */
     [FIGURE_OPERATOR_FAULTS] = {"operator_faults", '>', 5000},
-    [FIGURE_FLASH_FAULTS] = {"flash_faults", '>', 500},
+    [FIGURE_FLASH_FAULTS] = {"flash_faults", '>', 5000},
 };
 
 #define SPEEDUP_MIN 300000u
