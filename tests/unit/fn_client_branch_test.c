@@ -116,7 +116,7 @@ static void test_babble_is_bounded(void **state)
     assert_true(line.reads <= FN_FRAME_MAX / 64 + 1);
     line.reads = 0;
     assert_int_equal(fn_client_step(&fn, 1000), FN_STATE_WAITING);
-    assert_int_equal(line.reads, FN_FRAME_MAX * 2);
+    assert_in_range(line.reads, 1, FN_FRAME_MAX * 2);
     mono_ms now = 1000;
     while (fn_client_step(&fn, now) == FN_STATE_WAITING) {
         now += 100;
