@@ -67,6 +67,13 @@ kills: deps ## KILLS (1000) SIGKILLs at every system call of a sale and at rando
 	@$(MAKE) --no-print-directory -s -j2 programs $(BUILD)/tests/e2e/kill_at.so
 	@python3 tests/e2e/kills.py --build $(BUILD) --kills $(KILLS) --seed $(SEED)
 
+.PHONY: world soak
+world: deps ## The whole proof: every campaign of the simulated world, canaries, branches (under 25 minutes on 2 cores)
+	@tests/world/run $(SEED)
+HOURS ?= 1
+soak: deps ## The simulated world with new seeds for HOURS (1)
+	@tests/world/soak $(HOURS)
+
 lint: deps ## clang-format, clang-tidy, cppcheck, dependency directions, size ratchet
 	@tests/lint
 

@@ -311,9 +311,9 @@ static struct owed_slip *slip_being_read(struct cash_register *reg)
 }
 
 /* A line that damages bytes can make the FN seem to say that it has no such document, and flash may
- * fail to be read once; but a slip that nobody can read must not stop the others for ever. So a text
- * is given up when its owner has said GONE_TIMES in a row that there is none, or after a quarter of
- * an hour of other trouble. */
+ * fail to be read once; but a slip that nobody can read must not stop the others for ever. So a
+ * text is given up when its owner has said GONE_TIMES in a row that there is none, or after a
+ * quarter of an hour of other trouble. */
 static void read_failed(struct cash_register *reg, const struct owed_slip *slip, bool gone)
 {
     reg->read_gone = (uint8_t)(gone ? reg->read_gone + 1u : 0);

@@ -1,5 +1,5 @@
-/* Opening a queue file: its format, the modes of SQLite, and to which board and start of the machine
- * its marks belong. */
+/* Opening a queue file: its format, the modes of SQLite, and to which board and start of the
+ * machine its marks belong. */
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>

@@ -1,10 +1,10 @@
 /* Canaries: builds with exactly one safety rule removed, which the simulated world must catch.
  *
  * CANARY(NAME) stands where a rule is kept. In the product it is the constant false, and the
- * compiler leaves nothing of it; there is no switch at run time. A build with -DOPENKKT_CANARY=N has
- * it true for the one name with the number N. tests/world/canaries makes these builds, one after the
- * other, and fails when the world finds no broken promise in one of them: a proof that cannot fail
- * proves nothing.
+ * compiler leaves nothing of it; there is no switch at run time. A build with -DOPENKKT_CANARY=N
+ * has it true for the one name with the number N. tests/world/canaries makes these builds, one
+ * after the other, and fails when the world finds no broken promise in one of them: a proof that
+ * cannot fail proves nothing.
  *
  * Always true: a canary removes a rule and adds none; a new rule that keeps a promise of SAFETY.md
  * gets its canary here.

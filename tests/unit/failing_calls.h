@@ -1,5 +1,5 @@
-/* Functions of the system, of SQLite and of the host's clock that fail when they are told to, at their
- * n-th call, once. The linker puts these in the place of the real ones (Makefile, --wrap).
+/* Functions of the system, of SQLite and of the host's clock that fail when they are told to, at
+ * their n-th call, once. The linker puts these in the place of the real ones (Makefile, --wrap).
  * Header-only, one test program at a time.
  *
  * Always true: with victim NOBODY everything is as it is.

@@ -1,6 +1,6 @@
-/* What the host's libraries do seldom: the n-th call of each function that the queue leans on fails,
- * for every n, and every job ends as one document all the same. Then the single cases that no sweep
- * reaches. The linker puts our functions in the place of theirs (Makefile, --wrap).
+/* What the host's libraries do seldom: the n-th call of each function that the queue leans on
+ * fails, for every n, and every job ends as one document all the same. Then the single cases that
+ * no sweep reaches. The linker puts our functions in the place of theirs (Makefile, --wrap).
  */
 #include "hostdrv/fault.h"
 #include "hostdrv/queue_store.h"

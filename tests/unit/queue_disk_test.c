@@ -1,7 +1,8 @@
 /* A file system that fails under the queue, at every single operation of opening, storing, taking
- * back, sending, waiting and confirming, once and for good; and one that gives or keeps wrong bytes.
- * Each call tells it, nothing is lost or doubled, and when the failure is over the same handle or a
- * new one ends every job as one document. The outcomes stand in QUEUE.md, "When the host fails".
+ * back, sending, waiting and confirming, once and for good; and one that gives or keeps wrong
+ * bytes. Each call tells it, nothing is lost or doubled, and when the failure is over the same
+ * handle or a new one ends every job as one document. The outcomes stand in QUEUE.md, "When the
+ * host fails".
  */
 #include "tests/unit/queue_morning.h"
 #include "tests/unit/queue_vfs.h"

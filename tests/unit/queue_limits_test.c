@@ -86,8 +86,9 @@ static void copy_file(const char *from, const char *to)
 
 enum { YESTERDAY = 3, TODAY = 6 };
 
-/* Job 1 is done and 2-3 are stored when the copy is made, then they are done; 4-6 come after it, 6 is sent but its answer
- * lost. with_log: the newer log was not removed when the copy was put back. */
+/* Job 1 is done and 2-3 are stored when the copy is made, then they are done; 4-6 come after it, 6
+ * is sent but its answer lost. with_log: the newer log was not removed when the copy was put back.
+ * */
 static void restore_yesterday(struct world *world, kkt *device, bool with_log)
 {
     char copy[128], log[128], kept[128];

@@ -1,4 +1,5 @@
-/* In the product no rare branch is taken, and the world knows every mark that stands in the sources. */
+/* In the product no rare branch is taken, and the world knows every mark that stands in the
+ * sources. */
 #include "proto/rare.h"
 
 #include <setjmp.h>

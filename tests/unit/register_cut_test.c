@@ -304,8 +304,8 @@ static void test_unsynced_flash_is_lost(void **state)
 }
 
 /* Number 1 of the simulated world's finds. Flash dies between a receipt's INTENT and its DONE, the
- * processor goes on, and the host asks again: a refusal that carried the key would be taken as proof
- * that nothing was punched. */
+ * processor goes on, and the host asks again: a refusal that carried the key would be taken as
+ * proof that nothing was punched. */
 static void test_refusal_by_a_dead_journal_proves_nothing(void **state)
 {
     (void)state;

@@ -238,8 +238,9 @@ static void test_fn_silent_while_a_slip_is_read(void **state)
     }
 }
 
-/* Number 3 of the simulated world's finds. The roll ends in a slip and is changed at once, while the
- * head was last asked for its state just before the slip began: the stop must not pass unseen. */
+/* Number 3 of the simulated world's finds. The roll ends in a slip and is changed at once, while
+ * the head was last asked for its state just before the slip began: the stop must not pass unseen.
+ * */
 static void test_a_quick_change_of_the_roll(void **state)
 {
     (void)state;

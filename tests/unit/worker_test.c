@@ -1,7 +1,7 @@
-/* The worker by hand: a queue file, a link client whose bytes the test reads and writes, and a clock
- * that the test moves. What a real board does seldom or never is done here on purpose: refusing one
- * copy of a request and doing the next, telling hundreds of events, changing who it is, and a disk
- * that refuses at the worst moment.
+/* The worker by hand: a queue file, a link client whose bytes the test reads and writes, and a
+ * clock that the test moves. What a real board does seldom or never is done here on purpose:
+ * refusing one copy of a request and doing the next, telling hundreds of events, changing who it
+ * is, and a disk that refuses at the worst moment.
  */
 #include "tests/unit/worker_rig.h"
 

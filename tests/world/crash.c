@@ -1,6 +1,6 @@
-/* The host dies: at every operation of its disk, at every step of its queue and at every call of its
- * cable, while the board goes on, loses its power, loses its plug, or has lost its answer. Then the
- * backend, which knows only its orders, submits the same job again.
+/* The host dies: at every operation of its disk, at every step of its queue and at every call of
+ * its cable, while the board goes on, loses its power, loses its plug, or has lost its answer. Then
+ * the backend, which knows only its orders, submits the same job again.
  */
 #include <inttypes.h>
 #include <stdio.h>

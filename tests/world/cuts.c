@@ -1,6 +1,6 @@
 /* Power cuts: at every flash operation and every write of the FN's store of every kind of job, in
- * every shape, on every geometry, with the journal filled so that the job falls before, on and behind
- * the end of a sector. Then cuts inside the recovery, and chains of cuts.
+ * every shape, on every geometry, with the journal filled so that the job falls before, on and
+ * behind the end of a sector. Then cuts inside the recovery, and chains of cuts.
  */
 #include <inttypes.h>
 #include <stdio.h>

@@ -1,7 +1,8 @@
 /* Flash that does not do what it is told, without a cut: at every operation of every job it says
  * error, or says error and has done it, or says done and has not; once, or from then on. The board
- * may refuse and may be unable to tell, but it must not say of a job that is a document that it never
- * happened. Then somebody switches it off and on, the flash is well again, and everything is found.
+ * may refuse and may be unable to tell, but it must not say of a job that is a document that it
+ * never happened. Then somebody switches it off and on, the flash is well again, and everything is
+ * found.
  *
  * Not here: a program that lands at another address (RAM_FAULT_MISDIRECTED). It destroys a record
  * that was answered, and nothing on one flash can bring it back; that the journal finds such damage

@@ -2,13 +2,13 @@
  *
  * This module stands in the driver's place of clocks, sleep, random numbers and cables
  * (hostdrv/clock.h, transport_tcp_open, transport_serial_open, getrandom), so that every line above
- * them, the queue, the worker, the link client and SQLite, is the product's own. Waiting for the board
- * means letting the world turn. There is one host in a process.
+ * them, the queue, the worker, the link client and SQLite, is the product's own. Waiting for the
+ * board means letting the world turn. There is one host in a process.
  *
  * A crash may come at any operation of the disk, at any step of the queue, and at any call of the
  * cable. From then on the host is dead: nothing it does reaches disk or cable, its calls fail, and
- * host_bury ends it. What a crash of the process leaves is all that was written; what a crash of the
- * machine leaves is what was synced, and of the rest what the seed decides.
+ * host_bury ends it. What a crash of the process leaves is all that was written; what a crash of
+ * the machine leaves is what was synced, and of the rest what the seed decides.
  */
 #ifndef TESTS_WORLD_HOST_H
 #define TESTS_WORLD_HOST_H

@@ -1,5 +1,5 @@
-/* The cable: every byte of every frame of every command, in both directions, lost, doubled, joined by
- * a stranger, and with each bit flipped. And the plug pulled at every byte.
+/* The cable: every byte of every frame of every command, in both directions, lost, doubled, joined
+ * by a stranger, and with each bit flipped. And the plug pulled at every byte.
  */
 #include <inttypes.h>
 #include <stdio.h>

@@ -152,7 +152,8 @@ static bool run_campaign(const struct campaign *campaign, enum profile profile, 
     return good;
 }
 
-/* A figure short of its limit breaks the full profile; what may not be exceeded breaks every one. */
+/* A figure short of its limit breaks the full profile; what may not be exceeded breaks every one.
+ * */
 static bool print_figure(enum profile profile, const char *name, uint64_t value, char relation,
                          uint64_t limit)
 {

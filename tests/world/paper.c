@@ -140,7 +140,8 @@ void paper_take(void *context, const char *text, size_t size, bool complete)
         return;
     }
     struct paper_document *document = place_for(paper, number);
-    /* The head ended it with a cut, but the register broke it off in the middle: no slip, a piece. */
+    /* The head ended it with a cut, but the register broke it off in the middle: no slip, a piece.
+     * */
     bool copy = find(text, size, "КОПИЯ") != NULL;
     if (labelled(text, size, "ФП ") == 0) {
         document->torn++;

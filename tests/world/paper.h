@@ -1,7 +1,7 @@
 /* What came out of the simulated print head, by document.
  *
- * The head hands over each piece of paper as text (print_head.h, on_slip); this ledger reads from it
- * which document it is, what it says of sum and sign, and how it is marked. I8 is judged by the
+ * The head hands over each piece of paper as text (print_head.h, on_slip); this ledger reads from
+ * it which document it is, what it says of sum and sign, and how it is marked. I8 is judged by the
  * oracle against it: every document printed once whole without a mark, anything more marked.
  */
 #ifndef TESTS_WORLD_PAPER_H

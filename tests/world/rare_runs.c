@@ -1,6 +1,6 @@
-/* Days on which the unlikely branches are taken (proto/rare.h): the whole driver, a good network and
- * good paper, and dice that put off, drop, repeat and make anew wherever the product may have to.
- * Every promise holds all the same; then the dice rest, and everything comes to its end.
+/* Days on which the unlikely branches are taken (proto/rare.h): the whole driver, a good network
+ * and good paper, and dice that put off, drop, repeat and make anew wherever the product may have
+ * to. Every promise holds all the same; then the dice rest, and everything comes to its end.
  */
 #include <inttypes.h>
 #include <stdio.h>

@@ -7,11 +7,9 @@
 #include "tests/world/rare.h"
 #include "tests/world/sim_internal.h"
 
-#define QUIET_JUMP_MS  500u
-#define DIRTY_PAGE     4096u
-#define IDLE_JUMP_MS   60000u  /* an idle world is looked at once a minute */
-#define DRAWER_OPEN_MS 2000u   /* how long a person leaves it open */
-#define TURNS_MAX      200000u /* without time moving: somebody spins */
+#define QUIET_JUMP_MS 500u
+#define IDLE_JUMP_MS  60000u  /* an idle world is looked at once a minute */
+#define TURNS_MAX     200000u /* without time moving: somebody spins */
 
 struct sim_snapshot {
     uint8_t *bytes, *weak;
@@ -60,225 +58,10 @@ bool sim_once_in(struct sim *sim, uint32_t chance)
     return chance != 0 && sim_below(sim, chance) == 0;
 }
 
-/* ---- The board's side ---- */
-
 static mono_ms board_time(const struct sim *sim)
 {
     return sim->now - sim->started_at + 1;
 }
-
-/* The power went inside a callback: the processor stops here. */
-static void stop_if_dead(struct sim *sim)
-{
-    bool dead = (sim->flash.dead && !sim->runs_on) || fn_unit_is_dead(&sim->fn);
-    if (!dead)
-        return;
-    CHECK(sim->cut_is_set, "harness: a cut outside a turn");
-    longjmp(sim->cut, 1);
-}
-
-static int flash_read(void *context, uint32_t address, void *data, size_t size)
-{
-    return ram_flash_read(&((struct sim *)context)->flash, address, data, size);
-}
-
-static int flash_program(void *context, uint32_t address, const void *data, size_t size)
-{
-    struct sim *sim = context;
-    int result = ram_flash_program(&sim->flash, address, data, size);
-    stop_if_dead(sim);
-    return result;
-}
-
-static int flash_erase(void *context, uint32_t address)
-{
-    struct sim *sim = context;
-    int result = ram_flash_erase(&sim->flash, address);
-    stop_if_dead(sim);
-    return result;
-}
-
-static int flash_sync(void *context)
-{
-    struct sim *sim = context;
-    return ram_flash_sync(&sim->flash);
-}
-
-static void mark_dirty(void *user, struct ram_flash *flash, uint32_t address, const uint8_t *data,
-                       size_t size)
-{
-    struct sim *sim = user;
-    (void)flash;
-    (void)data;
-    for (uint32_t page = address / DIRTY_PAGE; page <= (address + size - 1) / DIRTY_PAGE; page++)
-        sim->dirty[page] = 1;
-}
-
-static int fn_read(struct sim *sim, uint8_t *data, size_t size)
-{
-    size_t got = fnm_output(sim->fn.fnm, data, size, sim->now);
-    if (got > 0 && sim_once_in(sim, sim->fn_line.chance_flip))
-        data[sim_below(sim, (uint32_t)got)] ^= (uint8_t)(1u << sim_below(sim, 8));
-    if (got > 0 && sim_once_in(sim, sim->fn_line.chance_lose))
-        return 0;
-    return (int)got;
-}
-
-static int fn_write(struct sim *sim, const uint8_t *data, size_t size)
-{
-    struct fn_line *line = &sim->fn_line;
-    uint8_t bytes[FN_FRAME_MAX];
-    /* A whole frame comes in one write; a single byte is ENQ. */
-    if (size > 1 && line->fault_in > 0 && --line->fault_in == 0) {
-        if (line->lose_it)
-            return (int)size;
-        fnm_fault(sim->fn.fnm, line->fault, 0);
-    }
-    if (sim_once_in(sim, line->chance_lose))
-        return (int)size;
-    if (sim_once_in(sim, line->chance_flip) && size <= sizeof bytes) {
-        memcpy(bytes, data, size);
-        bytes[sim_below(sim, (uint32_t)size)] ^= (uint8_t)(1u << sim_below(sim, 8));
-        data = bytes;
-    }
-    fnm_feed(sim->fn.fnm, data, size, sim->now);
-    stop_if_dead(sim);
-    return (int)size;
-}
-
-static int port_read(void *context, enum board_port port, uint8_t *data, size_t size)
-{
-    struct sim *sim = context;
-    switch (port) {
-    case BOARD_PORT_FN:
-        return fn_read(sim, data, size);
-    case BOARD_PORT_PRINTER:
-        return (int)print_head_output(sim->head, data, size, sim->now);
-    default:
-        if (!sim->plugged)
-            return -1;
-        return (int)sim_wire_take(&sim->to_board, data, size);
-    }
-}
-
-static int port_write(void *context, enum board_port port, const uint8_t *data, size_t size)
-{
-    struct sim *sim = context;
-    switch (port) {
-    case BOARD_PORT_FN:
-        return fn_write(sim, data, size);
-    case BOARD_PORT_PRINTER:
-        return (int)print_head_feed(sim->head, data, size, sim->now);
-    default:
-        if (!sim->plugged)
-            return -1;
-        sim_wire_put(sim, &sim->to_host, data, size);
-        return (int)size;
-    }
-}
-
-static uint32_t port_generation(void *context, enum board_port port)
-{
-    return port == BOARD_PORT_HOST ? ((const struct sim *)context)->generation : 0;
-}
-
-static int net_open(void *context, const struct board_endpoint *endpoint)
-{
-    const struct sim *sim = context;
-    return sim->op == NULL ? -1 : operator_net_open(sim->op, endpoint);
-}
-
-static enum board_net_state net_state(void *context, enum board_net_error *error, uint32_t *detail)
-{
-    const struct sim *sim = context;
-    if (sim->op != NULL)
-        return operator_net_state(sim->op, error, detail);
-    *error = BOARD_NET_DOWN;
-    *detail = 0;
-    return BOARD_NET_FAILED;
-}
-
-static int net_read(void *context, uint8_t *data, size_t size)
-{
-    const struct sim *sim = context;
-    return sim->op == NULL ? -1 : operator_net_read(sim->op, data, size);
-}
-
-static int net_write(void *context, const uint8_t *data, size_t size)
-{
-    const struct sim *sim = context;
-    return sim->op == NULL ? -1 : operator_net_write(sim->op, data, size);
-}
-
-static void net_close(void *context)
-{
-    const struct sim *sim = context;
-    if (sim->op != NULL)
-        operator_net_close(sim->op);
-}
-
-static void drawer_pulse(void *context, uint16_t duration_ms)
-{
-    struct sim *sim = context;
-    (void)duration_ms;
-    if (sim->drawer_stuck)
-        return; /* nobody sees it */
-    sim->pulses++;
-    sim->drawer_shuts = sim->now + DRAWER_OPEN_MS;
-}
-
-static bool drawer_is_open(void *context)
-{
-    const struct sim *sim = context;
-    return sim->now < sim->drawer_shuts;
-}
-
-unix_s sim_calendar(const struct sim *sim)
-{
-    if (sim->clock_lost)
-        return 0;
-    return (unix_s)((int64_t)SIM_START + (int64_t)(sim->now / 1000) + sim->calendar_offset);
-}
-
-static int clock_set(void *context, unix_s time)
-{
-    struct sim *sim = context;
-    sim->clock_lost = false;
-    sim->calendar_offset = (int64_t)time - (int64_t)SIM_START - (int64_t)(sim->now / 1000);
-    return 0;
-}
-
-static void fill_random(void *context, uint8_t *data, size_t size)
-{
-    struct sim *sim = context;
-    for (size_t i = 0; i < size; i++)
-        data[i] = (uint8_t)sim_random(sim);
-}
-
-static void trace(void *context, enum board_trace_level level, const char *text)
-{
-    const struct sim *sim = context;
-    if (check_verbose)
-        fprintf(stderr, "  %10llu %c %s\n", (unsigned long long)sim->now, "IWE"[level], text);
-}
-
-static const struct board board_template = {
-    .serial = SIM_SERIAL,
-    .model = "OpenKKT simulated",
-    .port_read = port_read,
-    .port_write = port_write,
-    .port_generation = port_generation,
-    .net_open = net_open,
-    .net_state = net_state,
-    .net_read = net_read,
-    .net_write = net_write,
-    .net_close = net_close,
-    .drawer_pulse = drawer_pulse,
-    .drawer_is_open = drawer_is_open,
-    .clock_set = clock_set,
-    .random = fill_random,
-    .trace = trace,
-};
 
 /* ---- Making ---- */
 
@@ -301,23 +84,23 @@ void sim_create(struct sim *sim, const struct sim_geometry *geometry, uint64_t s
     uint32_t size = geometry->unit * geometry->units;
     ram_flash_init(&sim->flash, size, geometry->unit, geometry->page, geometry->erased);
     sim->flash.random_state = seed * 2 + 1;
-    sim->flash.before = mark_dirty;
+    sim->flash.before = sim_mark_dirty;
     sim->flash.before_user = sim;
     sim->dirty = calloc(1, size / DIRTY_PAGE + 1);
     CHECK(sim->dirty != NULL, "harness: out of memory");
-    sim->board = board_template;
+    sim->board = sim_board_template;
     sim->board.context = sim;
     ram_flash_board(&sim->flash, &sim->board);
-    sim->board = board_template;
+    sim->board = sim_board_template;
     sim->board.context = sim;
     sim->board.flash = (struct board_flash){.size = size,
                                             .sector_size = geometry->unit,
                                             .page_size = geometry->page,
                                             .erased = geometry->erased,
-                                            .read = flash_read,
-                                            .program = flash_program,
-                                            .erase = flash_erase,
-                                            .sync = flash_sync};
+                                            .read = sim_flash_read,
+                                            .program = sim_flash_program,
+                                            .erase = sim_flash_erase,
+                                            .sync = sim_flash_sync};
     paper_init(&sim->paper);
     open_head(sim);
     fn_unit_open(&sim->fn, 1, seed);
@@ -464,8 +247,8 @@ bool sim_is_idle(const struct sim *sim)
            sim->firmware.fn.owner == FN_OWNER_NONE && (line == OFD_IDLE || line == OFD_RETRY);
 }
 
-/* Nothing is on its way: no byte in a cable, no slip between board and head, no answer of the FN. What
- * the firmware does then it does by its own clock, a few times a second at most. */
+/* Nothing is on its way: no byte in a cable, no slip between board and head, no answer of the FN.
+ * What the firmware does then it does by its own clock, a few times a second at most. */
 static bool is_quiet(const struct sim *sim)
 {
     const struct printer *printer = &sim->firmware.printer;

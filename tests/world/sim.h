@@ -2,18 +2,18 @@
  * thread, on a virtual clock.
  *
  * Real code: proto, firmware, the emulated FN and print head, the host driver. Simulated: flash
- * (tests/unit/ram_flash.h), the FN's store (fn_memory.h), the host's disk (disk.h), the operator and
- * the network (operator.h), cables, drawer, clocks, power. A sim is one struct, snapshots are cheap,
- * and nothing in it depends on real time, addresses or the heap: the same calls with the same seed
- * give the same run (I18).
+ * (tests/unit/ram_flash.h), the FN's store (fn_memory.h), the host's disk (disk.h), the operator
+ * and the network (operator.h), cables, drawer, clocks, power. A sim is one struct, snapshots are
+ * cheap, and nothing in it depends on real time, addresses or the heap: the same calls with the
+ * same seed give the same run (I18).
  *
- * Power. A cut during a flash operation, or during a write of the FN's store, leaves the callback by
- * longjmp, as the processor stops in the middle of an instruction; sim_turn then finds the board
+ * Power. A cut during a flash operation, or during a write of the FN's store, leaves the callback
+ * by longjmp, as the processor stops in the middle of an instruction; sim_turn then finds the board
  * without power. sim_power_on brings it back: RAM of board, FN and print head is gone; what is on
  * flash, in the FN and on paper stays.
  *
- * Two hosts can hold the cable: the thin one (sim_ask: only hostdrv's link_client, for the runs that
- * cut the board a million times) and the whole driver (host.h).
+ * Two hosts can hold the cable: the thin one (sim_ask: only hostdrv's link_client, for the runs
+ * that cut the board a million times) and the whole driver (host.h).
  *
  * Always true: time moves only in sim_turn, sim_idle and sim_run; a byte is never delivered to a
  * board without power; every fault is off unless a run switches it on.
@@ -115,7 +115,8 @@ struct sim {
     uint64_t turns;
 };
 
-/* A blank board and a new FN. seed decides everything random. with_operator: the network is there. */
+/* A blank board and a new FN. seed decides everything random. with_operator: the network is there.
+ * */
 void sim_create(struct sim *sim, const struct sim_geometry *geometry, uint64_t seed,
                 bool with_operator);
 void sim_destroy(struct sim *sim);
@@ -127,7 +128,8 @@ bool sim_once_in(struct sim *sim, uint32_t chance);
 
 /* ---- Power ---- */
 
-/* The person: after so long without power, or without the plug, it comes back by itself; 0: never. */
+/* The person: after so long without power, or without the plug, it comes back by itself; 0: never.
+ * */
 void sim_person(struct sim *sim, mono_ms power_after, mono_ms plug_after);
 /* ERROR_NONE, or why the board does not come up. */
 uint16_t sim_power_on(struct sim *sim);

@@ -34,7 +34,8 @@ extern struct stand stand;
 void stand_prepare(const struct sim_geometry *geometry, enum stage stage, uint32_t room,
                    uint64_t seed, bool with_operator);
 void stand_dispose(void);
-/* Back to the start, with power, ready for a job. All that is random from here on comes from seed. */
+/* Back to the start, with power, ready for a job. All that is random from here on comes from seed.
+ * */
 void stand_back(uint64_t seed);
 
 /* The person asks; returns the oracle's index. */
@@ -48,8 +49,8 @@ void stand_ask_to_the_end(uint32_t index);
 void stand_must_be_done(uint8_t code, enum job_flavour flavour, uint64_t seed);
 /* Asks, and lets the slip come out; stops when the power goes. */
 void stand_go(uint32_t index);
-/* Everything is as if nothing had happened: asks to the end and checks all. follow_up: one more job,
- * and a boot that must not write. */
+/* Everything is as if nothing had happened: asks to the end and checks all. follow_up: one more
+ * job, and a boot that must not write. */
 void stand_expect_sound(uint32_t index, bool follow_up);
 void stand_settle(void);
 

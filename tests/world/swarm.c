@@ -1,6 +1,6 @@
 /* A seed is a day in the life of a shop on which everything goes wrong: each run draws which faults
- * there are and how strong, does some dozens of jobs among them, then lets the world heal and demands
- * that everything comes to its end. Every seed is run twice, and must leave the same world.
+ * there are and how strong, does some dozens of jobs among them, then lets the world heal and
+ * demands that everything comes to its end. Every seed is run twice, and must leave the same world.
  */
 #include <inttypes.h>
 #include <stdio.h>

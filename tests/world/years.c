@@ -1,6 +1,6 @@
-/* Years of a shop: 300 receipts a day on one board, with the troubles that such a year has, everything
- * skipped in which nothing happens. And the worst month: no internet for thirty days, until the FN
- * stops the register; then the cable is back.
+/* Years of a shop: 300 receipts a day on one board, with the troubles that such a year has,
+ * everything skipped in which nothing happens. And the worst month: no internet for thirty days,
+ * until the FN stops the register; then the cable is back.
  */
 #include <inttypes.h>
 #include <stdio.h>
