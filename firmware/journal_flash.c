@@ -151,11 +151,11 @@ bool flash_last_used(struct journal *journal, uint32_t sector, uint32_t from, ui
         uint32_t part = to - from < CHUNK ? to - from : CHUNK;
         if (!flash_read(journal, place_address(journal, sector, from), chunk, part))
             return false;
-        for (uint32_t i = part; i > 0; i--) {
-            if (chunk[i - 1] != 0xFF) {
-                *end = from + i;
-                break;
-            }
+        if (!bytes_are(chunk, part, 0xFF)) {
+            uint32_t used = part;
+            while (chunk[used - 1] == 0xFF)
+                used--;
+            *end = from + used;
         }
         from += part;
     }

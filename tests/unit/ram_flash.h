@@ -49,6 +49,7 @@ struct ram_flash {
     uint8_t erased;
     uint8_t *bytes;
     uint8_t *weak;
+    bool any_weak; /* false: no bit of weak is set */
     uint32_t *sector_erases;
     uint64_t random_state;
 
@@ -195,6 +196,7 @@ static inline void ram_flash_apply_erase(struct ram_flash *flash, uint32_t addre
         flash->bytes[address + i] = (uint8_t)((old | mask) ^ invert);
         flash->weak[address + i] = (uint8_t)(flash->weak[address + i] & ~mask);
         if (tear == RAM_TEAR_UNSTABLE) {
+            flash->any_weak = true;
             uint32_t unstable = ram_flash_random(flash);
             unstable &= ram_flash_random(flash); /* one bit in four */
             flash->weak[address + i] = (uint8_t)unstable;
@@ -220,7 +222,7 @@ static inline int ram_flash_read(void *context, uint32_t address, void *data, si
         return -1;
     }
     memcpy(out, flash->bytes + address, size);
-    for (size_t i = 0; i < size; i++) {
+    for (size_t i = 0; i < size && flash->any_weak; i++) {
         if (flash->weak[address + i] != 0)
             out[i] = (uint8_t)(out[i] ^ (flash->weak[address + i] & ram_flash_random(flash)));
     }

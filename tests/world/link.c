@@ -86,6 +86,8 @@ static void ask_job_scenario(const struct scenario *scenario)
             break;
     }
     stand_mind_the_plug();
+    /* What did not befall the asking befalls nobody. */
+    stand.sim.to_board.at = stand.sim.to_host.at = 0;
     stand_expect_sound(index, false);
 }
 

@@ -293,12 +293,17 @@ int main(int count, char **arguments)
             return 2;
     }
     long cores = sysconf(_SC_NPROCESSORS_ONLN);
-    bool good = true;
-    for (size_t i = 0; i < CAMPAIGNS && (good || !stop_at_first); i++) {
-        if (wanted(only, campaigns[i]->name))
-            good &= run_campaign(campaigns[i], profile, seed, cores > 0 ? (unsigned)cores : 1,
+    unsigned passed = 0, failed = 0;
+    for (size_t i = 0; i < CAMPAIGNS && (failed == 0 || !stop_at_first); i++) {
+        if (!wanted(only, campaigns[i]->name))
+            continue;
+        bool good = run_campaign(campaigns[i], profile, seed, cores > 0 ? (unsigned)cores : 1,
                                  stop_at_first);
+        passed += good;
+        failed += !good;
     }
-    good = print_figures(profile) && good;
-    return print_rare(profile) && good ? 0 : 1;
+    failed += !print_figures(profile);
+    failed += !print_rare(profile);
+    printf("%u passed, %u failed\n", passed, failed);
+    return failed == 0 ? 0 : 1;
 }

@@ -13,6 +13,7 @@
 
 struct sim_snapshot {
     uint8_t *bytes, *weak;
+    bool any_weak;
     uint32_t *sector_erases;
     mono_ms now;
     int64_t calendar_offset;
@@ -374,6 +375,7 @@ void sim_save(struct sim *sim)
     *sim->snapshot = (struct sim_snapshot){
         .bytes = copy_of(flash->bytes, flash->size),
         .weak = copy_of(flash->weak, flash->size),
+        .any_weak = flash->any_weak,
         .sector_erases =
             copy_of(flash->sector_erases, flash->size / flash->sector_size * sizeof(uint32_t)),
         .now = sim->now,
@@ -401,6 +403,7 @@ void sim_restore(struct sim *sim)
     }
     memcpy(flash->sector_erases, snapshot->sector_erases,
            flash->size / flash->sector_size * sizeof(uint32_t));
+    flash->any_weak = snapshot->any_weak;
     ram_flash_power_on(flash);
     flash->fault_at = 0;
     flash->fault_stays = false;

@@ -4,6 +4,9 @@
 #include "tests/world/campaign.h"
 #include "tests/world/check.h"
 
+#define OUTCOME_WITHIN_MS                                                                          \
+    10000u /* of a job once all faults are over, starting the board included */
+
 struct stand stand;
 
 const struct scenario scenarios[] = {
@@ -174,7 +177,11 @@ void stand_expect_sound(uint32_t index, bool follow_up)
 {
     const struct oracle_job *asked = &stand.oracle.jobs[index];
     const char *name = job_name(asked->code);
+    mono_ms begun = stand.sim.now;
     stand_ask_to_the_end(index);
+    CHECK(stand.sim.now - begun <= OUTCOME_WITHIN_MS,
+          "I16: %s had its outcome after %llu ms without a fault", name,
+          (unsigned long long)(stand.sim.now - begun));
     CHECK(stand.oracle.jobs[index].state == ORACLE_DONE, "I3: %s was refused after the cut: %s",
           name, error_info_find(stand.oracle.jobs[index].refusal)->name);
     CHECK(sim_settle(&stand.sim, 120000), "I16: the world does not come to rest after %s", name);
