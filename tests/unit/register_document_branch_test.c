@@ -431,6 +431,26 @@ static void test_confirmations_are_told(void **state)
     world_destroy(&world);
 }
 
+/* Number 5 of the simulated world's finds: a slow FN answered in the next minute, and the result,
+ * with it the QR code on paper, told another time than the document has. */
+static void test_time_of_a_slow_document(void **state)
+{
+    (void)state;
+    rig_ready(FFD_1_05);
+    fnm_fault(world.fnm, FNM_FAULT_DELAY, 2500);
+    unsigned later = 0;
+    for (uint8_t key = 1; key < 100 && later == 0; key++) {
+        struct outcome outcome = world_must(sale(key, SETTLEMENT_SALE, 1, 100));
+        struct fnm_document document;
+        assert_true(fnm_document_get(world.fnm, outcome.result.document, &document));
+        assert_int_equal(outcome.result.time, document.time - document.time % 60);
+        later += world_calendar(&world) / 60 != document.time / 60;
+        world_run(&world, 300);
+    }
+    assert_int_not_equal(later, 0);
+    world_destroy(&world);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -453,6 +473,7 @@ int main(void)
         cmocka_unit_test(test_paper_is_behind),
         cmocka_unit_test(test_paper_is_behind_and_ends),
         cmocka_unit_test(test_confirmations_are_told),
+        cmocka_unit_test(test_time_of_a_slow_document),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
