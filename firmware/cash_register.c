@@ -47,7 +47,9 @@ uint8_t cash_register_ffd(const struct cash_register *reg)
 {
     uint8_t ffd = 0;
     struct tlv tlv;
-    bool registering = reg->phase > REGISTER_IDLE && reg->job.code == LINK_REGISTRATION;
+    /* While a document is read back the last job is over, and its bytes are gone. */
+    bool working = reg->phase > REGISTER_IDLE && reg->phase < REGISTER_READ_WAIT;
+    bool registering = working && reg->job.code == LINK_REGISTRATION;
     if (registering)
         (void)tlv_find_u8(reg->job.body, reg->job.size, TAG_FFD_VERSION, &ffd);
     else if (settings_find(reg->settings, TAG_REGISTERED_FFD, &tlv))

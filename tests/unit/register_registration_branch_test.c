@@ -100,12 +100,37 @@ static void test_fn_changed_under_a_registration(void **state)
     world_destroy(&world);
 }
 
+/* Number 6 of the simulated world's finds: while the registration's slip was read back, the register
+ * took its format from a job that was over, and told the operator another one. */
+static void test_format_after_the_registration(void **state)
+{
+    (void)state;
+    static const uint8_t formats[] = {FFD_1_05, FFD_1_2};
+    for (unsigned i = 0; i < sizeof(formats); i++) {
+        rig_create(false);
+        assert_int_equal(world_power_on(&world), ERROR_NONE);
+        world_run(&world, 3000);
+        size_t size = world_registration(body, sizeof(body), formats[i]);
+        world_must(world_job(&world, LINK_REGISTRATION, 1, body, size));
+        memset(world.firmware.link.message, 0, sizeof(world.firmware.link.message));
+        bool read_back = false;
+        for (unsigned turn = 0; turn < 2000; turn++) {
+            assert_int_equal(cash_register_ffd(&world.firmware.cash_register), formats[i]);
+            read_back |= world.firmware.cash_register.phase >= REGISTER_READ_WAIT;
+            world_turn(&world);
+        }
+        assert_true(read_back);
+        world_destroy(&world);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_registration_is_checked),
         cmocka_unit_test(test_autonomous_registration),
         cmocka_unit_test(test_fn_changed_under_a_registration),
+        cmocka_unit_test(test_format_after_the_registration),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
