@@ -13,6 +13,12 @@
 #define WAL_RETRY_MS    20
 #define ORIGIN_SIZE     96 /* boot id, number of the file, when it was made */
 
+/* Jobs without a document stand in it, too: with "document > 0" in its condition, and so in every
+ * statement that is to use it, SQLite takes that for the bound and walks through all that is not
+ * confirmed. */
+#define UNCONFIRMED_INDEX                                                                          \
+    "CREATE INDEX job_unconfirmed ON job(fn_number, document) WHERE state = 1 AND confirmed = 0;"
+
 static const char schema[] =
     "CREATE TABLE meta(name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;"
     "CREATE TABLE job("
@@ -40,9 +46,7 @@ static const char schema[] =
     " confirmed INTEGER NOT NULL DEFAULT 0,"
     " body BLOB NOT NULL,"
     " seal INTEGER NOT NULL DEFAULT 0);"
-    "CREATE INDEX job_unfinished ON job(id) WHERE state = 0;"
-    "CREATE INDEX job_unconfirmed ON job(fn_number, document)"
-    " WHERE state = 1 AND confirmed = 0 AND document > 0;";
+    "CREATE INDEX job_unfinished ON job(id) WHERE state = 0;" UNCONFIRMED_INDEX;
 
 static bool read_integer(struct queue_store *store, const char *sql, int64_t *out)
 {
@@ -55,8 +59,9 @@ static bool read_integer(struct queue_store *store, const char *sql, int64_t *ou
     return good;
 }
 
-/* Format 1 had no seals. What stands in such a file is taken as it is. */
-static const char upgrade_from_1[] = "ALTER TABLE job ADD COLUMN seal INTEGER NOT NULL DEFAULT 0;"
+/* Format 1 had no seals, and another index. What stands in such a file is taken as it is. */
+static const char upgrade_from_1[] = "DROP INDEX job_unconfirmed;" UNCONFIRMED_INDEX
+                                     "ALTER TABLE job ADD COLUMN seal INTEGER NOT NULL DEFAULT 0;"
                                      "DELETE FROM meta WHERE name = 'boot';"
                                      "UPDATE job SET seal = " QUEUE_SEAL_NOW;
 

@@ -67,9 +67,9 @@ const char *const queue_sql_text[QUEUE_STATEMENTS] = {
         " seal = " QUEUE_SEAL("?2", "sent_to",
                               NEW_RESULT) " WHERE id = ?1 AND state = 0 AND " QUEUE_SOUND,
     [QUEUE_CONFIRM_ONE] = "UPDATE job SET confirmed = 1 WHERE state = 1 AND confirmed = 0"
-                          " AND document > 0 AND fn_number = ?1 AND document = ?2",
+                          " AND fn_number = ?1 AND document = ?2 AND ?2 > 0",
     [QUEUE_CONFIRM_BELOW] = "UPDATE job SET confirmed = 1 WHERE state = 1 AND confirmed = 0"
-                            " AND document > 0 AND fn_number = ?1 AND document < ?2",
+                            " AND fn_number = ?1 AND document > 0 AND document < ?2",
     [QUEUE_UNFINISHED] = "SELECT count(*) FROM job WHERE state = 0",
     [QUEUE_META_GET] = "SELECT value FROM meta WHERE name = ?1",
     [QUEUE_META_SET] = "INSERT INTO meta(name, value) VALUES(?1, ?2)"
