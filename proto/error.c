@@ -85,7 +85,7 @@ static const struct error_info errors[] = {
     ENTRY(DRAWER_STUCK, "the drawer did not open",
           "open it with the key and check the lock and its cable; the documents are not affected"),
     ENTRY(CLOCK, "the board's clock is unset or does not agree with the last document",
-          "set the date and time, then repeat"),
+          "set the date and time, then repeat; refused again, switch the register off and on"),
     ENTRY(CANCELLED, "the job was cancelled before it was started",
           "send it again with a new key if it is still wanted"),
     ENTRY(DRAWER_OPEN, "the drawer is open", "close the drawer"),

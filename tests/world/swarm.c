@@ -145,8 +145,12 @@ static void react(uint16_t code)
             code = oracle.jobs[index].refusal;
         break;
     }
-    if (code == ERROR_CLOCK)
+    if (code == ERROR_CLOCK) {
         set_the_clock();
+        /* The FN has a timer of its own and refuses a clock that jumped by more than five minutes,
+         * also to the right time, until it is started anew. */
+        sim_power_off(&sim);
+    }
     if (code == ERROR_PAPER_OUT || code == ERROR_COVER_OPEN || code == ERROR_PRINTER)
         mend_the_printer();
 }
