@@ -269,11 +269,10 @@ uint16_t journal_append_built(struct journal *journal, uint8_t type, journal_bui
         return ERROR_TOO_LARGE;
     journal->read_failed = false;
     for (unsigned try = 0; try < SECTOR_TRIES; try++) {
-        bool full = !head_has_room(journal, type, size);
-        /* Not before most of it is used, or the ring holds too little history. */
-        bool early = try == 0 && journal->head_offset > journal->sector_size / 4 * 3 &&
-                     RARE("journal: a sector is left early");
-        if (full || early) {
+        /* Rarely early, but not before most of it is used, or the ring holds too little history. */
+        if (!head_has_room(journal, type, size) ||
+            (RARE("journal: a sector is left early") && try == 0 &&
+             journal->head_offset > journal->sector_size / 4 * 3)) {
             uint16_t error = journal_roll(journal, size);
             if (error != ERROR_NONE)
                 return error;

@@ -118,7 +118,8 @@ bool flash_zero(struct journal *journal, uint32_t address, size_t size)
 bool bytes_are(const uint8_t *bytes, size_t size, uint8_t value)
 {
     /* The first is, and each is like the one before it: libraries compare words at a time. */
-    return size == 0 || (bytes[0] == value && memcmp(bytes, bytes + 1, size - 1) == 0);
+    assert(size > 0);
+    return bytes[0] == value && memcmp(bytes, bytes + 1, size - 1) == 0;
 }
 
 bool flash_skip_blank(struct journal *journal, uint32_t sector, uint32_t from, uint32_t to,

@@ -171,11 +171,11 @@ void register_job_done(struct cash_register *reg, struct link_result *result)
         result->flags |= reg->job.flags;
     fn_release(reg->fn, FN_OWNER_REGISTER);
     reg->phase = reg->facts.known ? REGISTER_IDLE : REGISTER_BOOT;
-    bool answered = CANARY(ANSWER_BEFORE_DONE) && mine && !reg->job.inner;
-    if (answered)
+    bool early = mine && !reg->job.inner;
+    if (CANARY(ANSWER_BEFORE_DONE) && early)
         register_answer_result(reg, result->job, link_server_exchange(reg->link), result, true);
     if (!write_done(reg, result, mine)) {
-        if (answered)
+        if (CANARY(ANSWER_BEFORE_DONE) && early)
             reg->job.attached = false;
         else if (mine)
             register_job_unknown(reg);
@@ -195,7 +195,7 @@ void register_job_done(struct cash_register *reg, struct link_result *result)
         /* The slip needs the request's bytes, which answering gives back. */
         if (!recovered)
             register_slips_queue_done(reg, result);
-        if (!answered)
+        if (!CANARY(ANSWER_BEFORE_DONE))
             register_answer_result(reg, result->job, link_server_exchange(reg->link), result, true);
         if (drawer && result->job != LINK_DRAWER_OPEN)
             drawer_open(reg->drawer, reg->now.mono);

@@ -437,9 +437,12 @@ static int work_off(kkt_queue *queue, kkt *device, const kkt_key *target, uint64
     }
 }
 
-/* Another process has the lock. Sleeps a little; true: go on waiting. */
-static bool wait_for_others(uint64_t deadline_ms, kkt_error *error)
+/* Another process or handle has the lock. Sleeps a little; true: go on waiting. A board may serve one
+ * connection only, and whoever works the queue off needs it more. device may be NULL. */
+static bool wait_for_others(kkt *device, uint64_t deadline_ms, kkt_error *error)
 {
+    if (device != NULL)
+        device_drop(device);
     uint64_t now_ms = host_clock_ms();
     if (now_ms >= deadline_ms) {
         fault_set(error, ERROR_OUTCOME_UNKNOWN, "another process works the queue off");
@@ -463,7 +466,7 @@ int kkt_run(kkt_queue *queue, kkt *device, unsigned timeout_ms, kkt_error *error
             return result;
         if (unfinished == 0)
             return fault_none(error);
-        if (!wait_for_others(deadline_ms, error))
+        if (!wait_for_others(device, deadline_ms, error))
             return ERROR_OUTCOME_UNKNOWN;
     }
     int result = work_off(queue, device, NULL, deadline_ms, false, error);
@@ -499,7 +502,7 @@ int kkt_wait(kkt_queue *queue, kkt *device, const kkt_key *key, unsigned timeout
             /* Once it may have been armed again behind our back. */
             if (++fruitless > FRUITLESS_ROUNDS_MAX)
                 return queue_store_damaged("the job is missing from the unfinished ones", error);
-        } else if (!wait_for_others(deadline_ms, error)) {
+        } else if (!wait_for_others(device, deadline_ms, error)) {
             return ERROR_OUTCOME_UNKNOWN;
         }
     }

@@ -314,6 +314,30 @@ static void test_registration_and_flash(void **state)
     world_destroy(&world);
 }
 
+/* The FN died with an outcome open, and only it could tell. A new one may be registered, and the
+ * register sells again; nothing else may run before. */
+static void test_a_new_fn_while_an_outcome_is_open(void **state)
+{
+    (void)state;
+    char path[96], error[128];
+    unknown_sale();
+    rig_no_lies();
+    fnm_close(world.fnm);
+    snprintf(path, sizeof(path), "%s/new.store", world.folder);
+    struct fnm_options options = {
+        .store_path = path, .serial = "9999078900009999", .no_sync = true};
+    world.fnm = fnm_open(&options, error, sizeof(error));
+    assert_non_null(world.fnm);
+    assert_int_equal(world_power_on(&world), ERROR_NONE);
+    world_run(&world, 5000);
+    expect_refusal(byte_job(LINK_CASH_IN, 2, TAG_CASH_SUM, 50), ERROR_FN_FOREIGN, 0);
+    size_t size = world_registration(body, sizeof(body), FFD_1_05);
+    struct outcome outcome = world_must(world_job(&world, LINK_REGISTRATION, 3, body, size));
+    assert_int_equal(outcome.result.document, 1);
+    assert_false(world.firmware.cash_register.state.has_intent);
+    world_destroy(&world);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -329,6 +353,7 @@ int main(void)
         cmocka_unit_test(test_drawer_and_flash),
         cmocka_unit_test(test_local_jobs_and_flash),
         cmocka_unit_test(test_registration_and_flash),
+        cmocka_unit_test(test_a_new_fn_while_an_outcome_is_open),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

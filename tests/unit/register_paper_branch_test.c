@@ -276,7 +276,9 @@ static const struct {
            {FN_FIND_DOCUMENT, FN_OK, "\3", 1},
            {FN_READ_DOCUMENT, FN_NO_DATA, NULL, 0},
            {FN_READ_DOCUMENT, FN_OK, "\3\0", 2},
-           {FN_READ_TLV, FN_BAD_STATE, NULL, 0}};
+           {FN_READ_TLV, FN_BAD_STATE, NULL, 0},
+           {FN_READ_TLV, FN_NO_DATA, NULL, 0},                         /* before there was any */
+           {FN_FIND_DOCUMENT, FN_OK, "\3\0\0\0\0\0\0\x63\0\0\0", 11}}; /* document 99 */
 #define ODD (sizeof(odd) / sizeof(odd[0]))
 
 /* Number 2 of the simulated world's finds. Said once, it may be noise on the line or an answer that
