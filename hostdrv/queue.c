@@ -437,8 +437,8 @@ static int work_off(kkt_queue *queue, kkt *device, const kkt_key *target, uint64
     }
 }
 
-/* Another process or handle has the lock. Sleeps a little; true: go on waiting. A board may serve one
- * connection only, and whoever works the queue off needs it more. device may be NULL. */
+/* Another process or handle has the lock. Sleeps a little; true: go on waiting. A board may serve
+ * one connection only, and whoever works the queue off needs it more. device may be NULL. */
 static bool wait_for_others(kkt *device, uint64_t deadline_ms, kkt_error *error)
 {
     if (device != NULL)

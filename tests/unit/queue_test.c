@@ -1,5 +1,6 @@
 /* The durable queue: storing, keys, order, answers, lost links, two boards. Its deaths are in
  * queue_crash_test.c. */
+#include "hostdrv/queue_store.h"
 #include "tests/unit/queue_world.h"
 
 /* ---- The straight way ---- */
@@ -537,6 +538,31 @@ static void asking_the_board_about_keys(void **state)
     kkt_queue_close(queue);
 }
 
+/* A shop whose events get lost has a year of receipts that are not marked as confirmed; one more
+ * confirmation must not walk through them. The simulated years took three times as long for it. */
+static void a_confirmation_looks_at_one_row(void **state)
+{
+    struct world *world = *state;
+    struct queue_store store;
+    kkt_error error;
+    unsigned changed = 0;
+    kkt_queue_close(open_queue(world));
+    sqlite_do(world,
+              "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 2000)"
+              " INSERT INTO job(key, job, state, stored_at, document, fn_number, body)"
+              " SELECT randomblob(16), 32, 1, 0, i, '9999078900001234', x'' FROM n");
+    assert_int_equal(queue_store_open(&store, world->path, &error), KKT_OK);
+    sqlite3_stmt *confirm = store.statements[QUEUE_CONFIRM_ONE];
+    (void)sqlite3_stmt_status(confirm, SQLITE_STMTSTATUS_VM_STEP, 1);
+    assert_int_equal(queue_store_begin(&store, QUEUE_DURABLE, &error), KKT_OK);
+    assert_int_equal(queue_store_confirm(&store, "9999078900001234", 1900, &changed, &error),
+                     KKT_OK);
+    assert_int_equal(queue_store_commit(&store, false, &error), KKT_OK);
+    assert_int_equal(changed, 1);
+    assert_in_range(sqlite3_stmt_status(confirm, SQLITE_STMTSTATUS_VM_STEP, 0), 1, 500);
+    queue_store_close(&store);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -557,6 +583,7 @@ int main(void)
         CASE(after_a_restart_of_the_machine_marks_are_assumed),
         CASE(a_board_swapped_behind_the_address_is_refused),
         CASE(asking_the_board_about_keys),
+        CASE(a_confirmation_looks_at_one_row),
     };
     return cmocka_run_group_tests_name("queue", tests, NULL, NULL);
 }

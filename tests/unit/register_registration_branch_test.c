@@ -100,8 +100,8 @@ static void test_fn_changed_under_a_registration(void **state)
     world_destroy(&world);
 }
 
-/* Number 6 of the simulated world's finds: while the registration's slip was read back, the register
- * took its format from a job that was over, and told the operator another one. */
+/* Number 6 of the simulated world's finds: while the registration's slip was read back, the
+ * register took its format from a job that was over, and told the operator another one. */
 static void test_format_after_the_registration(void **state)
 {
     (void)state;

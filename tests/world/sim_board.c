@@ -1,5 +1,5 @@
-/* What the simulated board stands on: the functions of struct board (board/board.h). A cut leaves them
- * by longjmp; see sim.h.
+/* What the simulated board stands on: the functions of struct board (board/board.h). A cut leaves
+ * them by longjmp; see sim.h.
  */
 #include <stdio.h>
 
