@@ -72,7 +72,7 @@ static void cuts_of(const struct sim_geometry *geometry, const struct scenario *
 static void run_cuts(const struct part *part)
 {
     char name[24];
-    unsigned turn = 0, every = campaign_scale(part, 24, 36, 1);
+    unsigned turn = 0, every = campaign_scale(part, 24, 12, 1);
     for (unsigned room = 0; room < ROOMS; room++) {
         for (unsigned i = 0; i < sim_geometry_count; i++) {
             const struct sim_geometry *geometry = &sim_geometries[i];
@@ -329,7 +329,7 @@ static void one_chain(const struct sim_geometry *geometry, uint64_t seed)
 static void run_chains(const struct part *part)
 {
     char name[24];
-    uint32_t chains = campaign_scale(part, 20, 50, 1000); /* of one geometry */
+    uint32_t chains = campaign_scale(part, 20, 100, 1000); /* of one geometry */
     for (unsigned i = part->index; i < sim_geometry_count; i += part->count) {
         campaign_progress(part, "chains: %s", sim_geometry_name(&sim_geometries[i], name));
         stand_prepare(&sim_geometries[i], STAGE_SHIFT_OPEN, rooms[i % ROOMS], 3, false);

@@ -464,7 +464,7 @@ static uint32_t one_run(const struct run_code *code)
 
 static void run_swarm(const struct part *part)
 {
-    uint32_t seeds = campaign_scale(part, 400, 400, 10000);
+    uint32_t seeds = campaign_scale(part, 400, 1500, 10000);
     for (uint32_t i = part->index; i < seeds; i += part->count) {
         struct run_code code = {.seed = part->seed * 1000000 + i};
         snprintf(check_replay, sizeof check_replay, "swarm %" PRIu64, code.seed);

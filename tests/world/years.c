@@ -184,7 +184,7 @@ static void one_year(const struct part *part, uint64_t seed, uint32_t days)
 static void run_years(const struct part *part)
 {
     uint32_t years = part->profile == PROFILE_FULL ? 10 : part->count;
-    uint32_t days = campaign_scale(part, 2, 10, DAYS_A_YEAR);
+    uint32_t days = campaign_scale(part, 2, 30, DAYS_A_YEAR);
     for (uint32_t year = part->index; year < years; year += part->count) {
         uint64_t seed = part->seed * 1000 + year;
         snprintf(check_replay, sizeof check_replay, "years %" PRIu64 " %" PRIu32, seed, days);
