@@ -34,8 +34,8 @@ static int flash_sync(void *context)
 }
 
 /* Takes what the receive interrupt or DMA has put into the port's ring. HOST over USB: bytes of the
- * bulk endpoint; return -1 while the cable is out. A ring that overflowed drops bytes: every
- * protocol above has a CRC and asks again. */
+ * bulk endpoint, or usb_device_read of firmware/usb_device.h; return -1 while the cable is out. A
+ * ring that overflowed drops bytes: every protocol above has a CRC and asks again. */
 static int port_read(void *context, enum board_port port, uint8_t *data, size_t size)
 {
     (void)context, (void)port, (void)data, (void)size;
@@ -160,5 +160,7 @@ void board_null_init(struct board_null *null, struct board *board)
         .clock_set = clock_set,
         .random = random_fill,
         .trace = trace,
+        /* With two slots for firmware: board/mps2/mps2_update.c is the whole of it. */
+        .update = NULL,
     };
 }

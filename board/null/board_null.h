@@ -3,8 +3,7 @@
  * It compiles and runs: flash refuses, ports are silent, the clock was never set, so firmware
  * starts, says that its journal is out of order and answers nobody. A maker copies this folder to
  * board/<name>, and replaces the functions one by one; each says in board_null.c what belongs there
- * on a microcontroller. Order that has proved itself: trace, flash, host port, FN port, clock,
- * printer port, drawer, network.
+ * on a microcontroller. board/PORTING.md has the order, and what must be seen at each step.
  *
  * The loop of a port (there is nothing else in main):
  *
