@@ -23,6 +23,9 @@ int main(int argc, char *argv[])
     case POSIX_COMMAND_CTL:
         return posix_ctl_call(line.options.state, line.word_count, line.words);
     case POSIX_COMMAND_JOURNAL:
+        if (line.options.flash != NULL)
+            return posix_report_flash(line.options.flash, line.options.flash_size, line.json,
+                                      stdout);
         return posix_report_journal(line.options.state, line.json, stdout);
     case POSIX_COMMAND_FN:
         return posix_report_fn(line.options.state, line.json, stdout);

@@ -3,7 +3,6 @@
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <json-c/json.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,10 +12,11 @@
 #include <unistd.h>
 
 #include "board/posix/posix_file.h"
+#include "board/posix/posix_identity.h"
 #include "board/posix/posix_internal.h"
 
-#define IDENTITY_FILE "board.json"
-#define BUSY_MS_MAX   5u /* then the sockets are looked at even when firmware wants to go on */
+#define BOARD_MODEL "OpenKKT on a PC"
+#define BUSY_MS_MAX 5u /* then the sockets are looked at even when firmware wants to go on */
 
 /* ---- struct board ---- */
 
@@ -42,12 +42,26 @@ static int flash_sync(void *context)
     return posix_flash_sync(&((struct posix_board *)context)->flash);
 }
 
+/* Whoever spoke last is the host. Settled before firmware asks for the generation, which has to
+ * grow before the first of the new host's bytes is read. */
+static void settle_host(struct posix_board *posix)
+{
+    size_t by_usb = usb_device_waiting(&posix->usb.device);
+    size_t by_tcp = posix_buffer_used(&posix->link.stream.in);
+    size_t heard = posix->usb_speaks ? by_usb : by_tcp;
+    if (heard > 0 || by_usb + by_tcp == 0)
+        return;
+    posix->usb_speaks = !posix->usb_speaks;
+    posix->host_switches++;
+}
+
 static int port_read(void *context, enum board_port port, uint8_t *data, size_t size)
 {
     struct posix_board *posix = context;
     switch (port) {
     case BOARD_PORT_HOST:
-        return posix_link_read(&posix->link, data, size);
+        return posix->usb_speaks ? usb_device_read(&posix->usb.device, data, size)
+                                 : posix_link_read(&posix->link, data, size);
     case BOARD_PORT_FN:
         return posix_fn_read(&posix->fn, data, size);
     case BOARD_PORT_PRINTER:
@@ -61,7 +75,8 @@ static int port_write(void *context, enum board_port port, const uint8_t *data, 
     struct posix_board *posix = context;
     switch (port) {
     case BOARD_PORT_HOST:
-        return posix_link_write(&posix->link, data, size);
+        return posix->usb_speaks ? usb_device_write(&posix->usb.device, data, size)
+                                 : posix_link_write(&posix->link, data, size);
     case BOARD_PORT_FN:
         return posix_fn_write(&posix->fn, data, size, posix->now);
     case BOARD_PORT_PRINTER:
@@ -72,9 +87,12 @@ static int port_write(void *context, enum board_port port, const uint8_t *data, 
 
 static uint32_t port_generation(void *context, enum board_port port)
 {
-    const struct posix_board *posix = context;
-    if (port == BOARD_PORT_HOST)
-        return posix->link.generation;
+    struct posix_board *posix = context;
+    if (port == BOARD_PORT_HOST) {
+        settle_host(posix);
+        return posix->link.generation + usb_device_generation(&posix->usb.device) +
+               posix->host_switches;
+    }
     return port == BOARD_PORT_FN ? posix->fn.generation : 0;
 }
 
@@ -153,7 +171,7 @@ static void fill_interface(struct posix_board *posix)
     posix->board = (struct board){
         .context = posix,
         .serial = posix->serial,
-        .model = "OpenKKT on a PC",
+        .model = BOARD_MODEL,
         .columns = (uint8_t)posix->columns,
         .flash = {.size = posix->flash.size,
                   .sector_size = POSIX_FLASH_SECTOR_SIZE,
@@ -179,90 +197,6 @@ static void fill_interface(struct posix_board *posix)
     };
 }
 
-/* ---- identity ---- */
-
-static bool serial_is_right(const char *serial)
-{
-    size_t length = strlen(serial);
-    if (length < 1 || length > 20)
-        return false;
-    for (size_t i = 0; i < length; i++)
-        if (serial[i] <= ' ' || serial[i] > '~' || serial[i] == '"' || serial[i] == '\\')
-            return false;
-    return true;
-}
-
-static bool fn_serial_is_right(const char *serial)
-{
-    return strlen(serial) == 16 && strspn(serial, "0123456789") == 16;
-}
-
-static bool columns_are_right(unsigned columns)
-{
-    return columns == 32 || columns == 42 || columns == 48;
-}
-
-/* Takes what board.json holds; false when it is there but not ours. */
-static bool identity_load(struct posix_board *posix)
-{
-    char text[1024];
-    struct json_object *value;
-    if (!posix_file_text(posix->dir_fd, IDENTITY_FILE, text, sizeof text))
-        return true;
-    struct json_object *root = json_tokener_parse(text);
-    if (json_object_object_get_ex(root, "format", &value) && json_object_get_int(value) == 1) {
-        if (json_object_object_get_ex(root, "serial", &value))
-            snprintf(posix->serial, sizeof posix->serial, "%s", json_object_get_string(value));
-        if (json_object_object_get_ex(root, "fn_serial", &value))
-            snprintf(posix->fn_serial, sizeof posix->fn_serial, "%s",
-                     json_object_get_string(value));
-        if (json_object_object_get_ex(root, "columns", &value))
-            posix->columns = (unsigned)json_object_get_int(value);
-    }
-    json_object_put(root);
-    return serial_is_right(posix->serial) && columns_are_right(posix->columns) &&
-           (posix->fn_serial[0] == '\0' || fn_serial_is_right(posix->fn_serial));
-}
-
-static bool identity_save(const struct posix_board *posix)
-{
-    char text[256];
-    snprintf(text, sizeof text,
-             "{\"format\":1,\"serial\":\"%s\",\"columns\":%u,\"fn_serial\":\"%s\"}\n",
-             posix->serial, posix->columns, posix->fn_serial);
-    return posix_file_replace(posix->dir_fd, IDENTITY_FILE, text, true);
-}
-
-/* Serial and FN number of a made board cannot change (its records carry them); the paper's width
- * can. */
-static const char *identity_settle(struct posix_board *posix,
-                                   const struct posix_board_options *options)
-{
-    const char *serial = options->serial;
-    const char *fn_serial = options->fn_serial;
-    if (!identity_load(posix))
-        return "board.json is damaged or of a newer program";
-    if (serial != NULL && !serial_is_right(serial))
-        return "the serial number must be 1 to 20 printable ASCII characters";
-    if (fn_serial != NULL && !fn_serial_is_right(fn_serial))
-        return "the FN number must be 16 digits";
-    if (options->columns != 0 && !columns_are_right(options->columns))
-        return "columns must be 32, 42 or 48";
-    if (serial != NULL && posix->serial[0] != '\0' && strcmp(serial, posix->serial) != 0)
-        return "this state directory belongs to a board with another serial number";
-    if (fn_serial != NULL && posix->fn_serial[0] != '\0' &&
-        strcmp(fn_serial, posix->fn_serial) != 0)
-        return "this state directory belongs to another FN";
-    if (posix->serial[0] == '\0')
-        snprintf(posix->serial, sizeof posix->serial, "%s",
-                 serial != NULL ? serial : POSIX_BOARD_DEFAULT_SERIAL);
-    if (fn_serial != NULL)
-        snprintf(posix->fn_serial, sizeof posix->fn_serial, "%s", fn_serial);
-    if (options->columns != 0)
-        posix->columns = options->columns;
-    return identity_save(posix) ? NULL : "board.json cannot be written";
-}
-
 /* ---- open and close ---- */
 
 static bool open_fn(struct posix_board *posix, const struct posix_board_options *options,
@@ -276,7 +210,7 @@ static bool open_fn(struct posix_board *posix, const struct posix_board_options 
                    .accept_unsigned_confirmations = options->accept_unsigned,
                    .no_sync = options->no_sync},
         .delay_ms = options->fn_delay_ms,
-        .off = posix->world.facts[WORLD_FN_OFF] != 0,
+        .world = &posix->world,
     };
     snprintf(path, sizeof path, "%s/fn.store", options->state);
     if (options->fn != NULL) {
@@ -355,7 +289,7 @@ static bool open_parts(struct posix_board *posix, const struct posix_board_optio
     if (!posix_flash_open(&posix->flash, posix->dir_fd, options->flash_size, options->no_sync,
                           error, error_size))
         return false;
-    const char *complaint = identity_settle(posix, options);
+    const char *complaint = posix_identity_settle(posix, options);
     if (complaint == NULL && !posix_clock_open(&posix->clock, posix->dir_fd))
         complaint = "clock.offset is damaged";
     if (complaint == NULL &&
@@ -377,12 +311,14 @@ static bool open_parts(struct posix_board *posix, const struct posix_board_optio
     if (!open_printer(posix, options, error, error_size) ||
         !open_fn(posix, options, error, error_size))
         return false;
-    if (!posix_ctl_open(&posix->ctl, posix->dir_fd)) {
+    if (!posix_ctl_open(&posix->ctl, options->state)) {
         snprintf(error, error_size, "ctl.sock cannot be made: %s", strerror(errno));
         return false;
     }
     /* Last: who can connect finds a board that answers. */
-    return open_link(posix, options, error, error_size);
+    return open_link(posix, options, error, error_size) &&
+           posix_usb_open(&posix->usb, &posix->console, options->usbip, posix->serial, BOARD_MODEL,
+                          posix->world.facts[WORLD_LINK_DOWN] != 0, error, error_size);
 }
 
 struct posix_board *posix_board_open(const struct posix_board_options *options, char *error,
@@ -394,10 +330,9 @@ struct posix_board *posix_board_open(const struct posix_board_options *options, 
         return NULL;
     }
     posix->dir_fd = posix->signal_fd = posix->flash.fd = -1;
-    posix->console.log_fd = posix->link.listen_fd = posix->ctl.listen_fd = -1;
+    posix->console.log_fd = posix->link.listen_fd = -1;
     posix->link.stream.fd = posix->net.stream.fd = posix->fn.stream.fd = -1;
-    for (unsigned i = 0; i < POSIX_CTL_CLIENTS; i++)
-        posix->ctl.clients[i].fd = -1;
+    panel_socket_init(&posix->ctl);
     posix->columns = 48;
     posix->started = posix_mono_ms();
     if (!open_parts(posix, options, error, error_size)) {
@@ -415,7 +350,8 @@ void posix_board_close(struct posix_board *posix)
     if (posix == NULL)
         return;
     posix_link_close(&posix->link);
-    posix_ctl_close(&posix->ctl, posix->dir_fd);
+    posix_usb_close(&posix->usb);
+    panel_socket_close(&posix->ctl);
     posix_fn_close(&posix->fn);
     posix_printer_close(&posix->printer);
     posix_net_deinit(&posix->net);
@@ -468,11 +404,13 @@ bool posix_board_watch_signals(struct posix_board *posix)
 enum {
     AT_HOST,
     AT_LISTEN,
+    AT_USB,
+    AT_USB_LISTEN,
     AT_NET,
     AT_FN,
     AT_SIGNAL,
     AT_CTL,
-    AT_COUNT = AT_CTL + 1 + POSIX_CTL_CLIENTS
+    AT_COUNT = AT_CTL + PANEL_POLL
 };
 
 static bool is_ready(const struct pollfd *entry)
@@ -494,10 +432,12 @@ static unsigned fill_entries(const struct posix_board *posix, struct pollfd *ent
     int net_fd = posix_net_poll(&posix->net, &net_events);
     set_entry(&entries[AT_HOST], posix->link.stream.fd, posix_stream_events(&posix->link.stream));
     set_entry(&entries[AT_LISTEN], posix->link.listen_fd, POLLIN);
+    set_entry(&entries[AT_USB], posix->usb.stream.fd, posix_stream_events(&posix->usb.stream));
+    set_entry(&entries[AT_USB_LISTEN], posix->usb.listen_fd, POLLIN);
     set_entry(&entries[AT_NET], net_fd, net_events);
     set_entry(&entries[AT_FN], posix->fn.stream.fd, posix_fn_events(&posix->fn));
     set_entry(&entries[AT_SIGNAL], posix->signal_fd, POLLIN);
-    return AT_CTL + posix_ctl_poll(&posix->ctl, entries + AT_CTL);
+    return AT_CTL + panel_socket_poll(&posix->ctl, entries + AT_CTL);
 }
 
 static uint64_t least(uint64_t a, uint64_t b)
@@ -513,6 +453,8 @@ static uint64_t devices_due_ms(const struct posix_board *posix)
     due = least(due, posix_fn_due_ms(&posix->fn, posix->now));
     if (posix->link.listen_fd < 0 && !posix->link.down)
         due = least(due, posix->link.retry_ms > posix->now ? posix->link.retry_ms - posix->now : 0);
+    if (posix->usb.vhci && posix->usb.stream.fd < 0 && !posix->usb.down)
+        due = least(due, posix->usb.retry_ms > posix->now ? posix->usb.retry_ms - posix->now : 0);
     return due;
 }
 
@@ -522,6 +464,7 @@ static bool pump(struct posix_board *posix, const struct pollfd *entries)
     bool net_ready = entries != NULL && is_ready(&entries[AT_NET]);
     bool fn_ready = entries != NULL && is_ready(&entries[AT_FN]);
     bool look = posix_link_pump(&posix->link, posix->now);
+    look |= posix_usb_pump(&posix->usb, posix->now);
     look |= posix_net_pump(&posix->net, net_ready, posix->now);
     look |= posix_fn_pump(&posix->fn, fn_ready, posix->now);
     look |= posix_printer_pump(&posix->printer, posix->now);
@@ -576,6 +519,10 @@ bool posix_board_turn(struct posix_board *posix, uint32_t timeout_ms)
                 look |= posix_link_receive(&posix->link);
             if (is_ready(&entries[AT_LISTEN]))
                 look |= posix_link_accept(&posix->link);
+            if (is_ready(&entries[AT_USB]))
+                (void)posix_usb_receive(&posix->usb);
+            if (is_ready(&entries[AT_USB_LISTEN]))
+                (void)posix_usb_accept(&posix->usb);
             look |= posix_ctl_serve(posix, entries + AT_CTL, count - AT_CTL);
         }
         look |= pump(posix, ready > 0 ? entries : NULL);

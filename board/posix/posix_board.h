@@ -40,10 +40,12 @@
 struct posix_board_options {
     const char *state;     /* directory, made when absent; required */
     const char *listen;    /* HOST:PORT of the host link */
+    const char *usbip;     /* HOST:PORT of a USB/IP server, or "vhci"; NULL: no USB */
     const char *serial;    /* factory number, 1..20 printable ASCII; a made board keeps its own */
     const char *fn;        /* HOST:PORT or unix:PATH of an external FN; NULL: the built-in one */
     const char *fn_serial; /* 16 digits, of a new built-in FN */
     const char *port_file; /* the real port number is written there when the board listens */
+    const char *flash;     /* not of posix_board_open: the file that a report reads */
     unsigned columns;      /* 32, 42 or 48 */
     uint32_t flash_size;   /* bytes, of a new board */
     unsigned pace;         /* printed lines per second */

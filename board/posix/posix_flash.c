@@ -66,13 +66,17 @@ static bool lock_file(int fd)
     return false;
 }
 
-static bool load_image(struct posix_flash *flash, int dir_fd, char *error, size_t error_size)
+/* wanted 0: all of the file is the chip. */
+static bool load_image(struct posix_flash *flash, int dir_fd, const char *name, uint32_t wanted,
+                       char *error, size_t error_size)
 {
     size_t size = 0;
-    flash->image = posix_file_load(dir_fd, FLASH_FILE, POSIX_FLASH_MAX_SIZE, &size);
+    flash->image = posix_file_load(dir_fd, name, POSIX_FLASH_MAX_SIZE, &size);
+    if (flash->image != NULL && wanted != 0)
+        size = size < wanted ? 0 : wanted;
     if (flash->image == NULL || !size_is_right(size)) {
         snprintf(error, error_size, "%s cannot be read, or its size is not that of a flash chip",
-                 FLASH_FILE);
+                 name);
         return false;
     }
     flash->size = (uint32_t)size;
@@ -106,7 +110,7 @@ bool posix_flash_open(struct posix_flash *flash, int dir_fd, uint32_t size, bool
     if (!lock_file(flash->fd))
         snprintf(error, error_size, "another board runs on this state directory");
     else
-        good = load_image(flash, dir_fd, error, error_size);
+        good = load_image(flash, dir_fd, FLASH_FILE, 0, error, error_size);
     if (good && size != 0 && size != flash->size) {
         snprintf(error, error_size, "the board's flash has %u bytes and cannot become %u",
                  flash->size, size);
@@ -117,11 +121,12 @@ bool posix_flash_open(struct posix_flash *flash, int dir_fd, uint32_t size, bool
     return good;
 }
 
-bool posix_flash_open_copy(struct posix_flash *flash, int dir_fd, char *error, size_t error_size)
+bool posix_flash_open_copy(struct posix_flash *flash, int dir_fd, const char *name, uint32_t size,
+                           char *error, size_t error_size)
 {
     memset(flash, 0, sizeof *flash);
     flash->fd = -1;
-    if (load_image(flash, dir_fd, error, error_size))
+    if (load_image(flash, dir_fd, name != NULL ? name : FLASH_FILE, size, error, error_size))
         return true;
     posix_flash_close(flash);
     return false;

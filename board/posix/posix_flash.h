@@ -43,8 +43,9 @@ struct posix_flash {
 bool posix_flash_open(struct posix_flash *flash, int dir_fd, uint32_t size, bool no_sync,
                       char *error, size_t error_size);
 /* A private copy of the file as it is now: may be programmed and erased, the file is never touched.
- */
-bool posix_flash_open_copy(struct posix_flash *flash, int dir_fd, char *error, size_t error_size);
+ * name NULL: DIR/flash.bin; size 0: all of the file, else its first size bytes. */
+bool posix_flash_open_copy(struct posix_flash *flash, int dir_fd, const char *name, uint32_t size,
+                           char *error, size_t error_size);
 void posix_flash_close(struct posix_flash *flash);
 
 /* As in board.h: 0 done, < 0 the disk reported an error. */

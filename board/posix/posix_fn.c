@@ -31,7 +31,8 @@ bool posix_fn_open(struct posix_fn *fn, struct posix_console *console,
 {
     memset(fn, 0, sizeof *fn);
     fn->console = console;
-    fn->off = options->off;
+    fn->world = options->world;
+    fn->off = fn->world != NULL && fn->world->facts[WORLD_FN_OFF] != 0;
     if (!posix_stream_init(&fn->stream, FN_BUFFER_BYTES, FN_BUFFER_BYTES)) {
         strncpy(error, "no memory", error_size);
         return false;
@@ -81,6 +82,8 @@ void posix_fn_set_off(struct posix_fn *fn, bool off, mono_ms now)
 {
     if (fn->off == off)
         return;
+    if (fn->world != NULL)
+        posix_world_set(fn->world, WORLD_FN_OFF, off);
     fn->off = off;
     fn->retry_at = now;
     if (fn->module != NULL) {

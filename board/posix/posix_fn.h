@@ -11,16 +11,18 @@
 #include "board/fn/fnm.h"
 #include "board/posix/posix_console.h"
 #include "board/posix/posix_stream.h"
+#include "board/posix/posix_world.h"
 
 struct posix_fn_options {
     struct fnm_options module;            /* of the built-in one */
     const struct posix_address *external; /* NULL: built-in */
     uint32_t delay_ms;
-    bool off;
+    struct posix_world *world; /* remembers whether it is unplugged; NULL: nobody does */
 };
 
 struct posix_fn {
     struct posix_console *console;
+    struct posix_world *world;
     struct fnm *module; /* NULL: external */
     struct posix_address address;
     struct posix_stream stream; /* built-in: only `in` is used */

@@ -13,6 +13,7 @@
 #include "board/posix/posix_link.h"
 #include "board/posix/posix_net.h"
 #include "board/posix/posix_printer.h"
+#include "board/posix/posix_usb.h"
 #include "board/posix/posix_world.h"
 
 struct posix_board {
@@ -34,11 +35,14 @@ struct posix_board {
     struct posix_clock clock;
     struct posix_flash flash;
     struct posix_link link;
+    struct posix_usb usb;
+    bool usb_speaks;        /* of the two the host port hears */
+    uint32_t host_switches; /* from one to the other */
     struct posix_net net;
     struct posix_drawer drawer;
     struct posix_printer printer;
     struct posix_fn fn;
-    struct posix_ctl ctl;
+    struct panel_socket ctl;
 };
 
 #endif

@@ -10,30 +10,36 @@ enum kind { TEXT, NUMBER, FLAG };
 struct option_rule {
     const char *name;
     enum kind kind;
-    bool run_only;
-    size_t offset; /* of const char *, uint32_t or bool in struct posix_board_options */
+    unsigned commands; /* bits of enum posix_command that take it */
+    size_t offset;     /* of const char *, uint32_t or bool in struct posix_board_options */
 };
+
+#define RUN     (1u << POSIX_COMMAND_RUN)
+#define JOURNAL (1u << POSIX_COMMAND_JOURNAL)
+#define ALL     (~0u)
 
 #define AT(field) offsetof(struct posix_board_options, field)
 
 static const struct option_rule rules[] = {
-    {"--state", TEXT, false, AT(state)},
-    {"--listen", TEXT, true, AT(listen)},
-    {"--serial", TEXT, true, AT(serial)},
-    {"--fn", TEXT, true, AT(fn)},
-    {"--fn-serial", TEXT, true, AT(fn_serial)},
-    {"--port-file", TEXT, true, AT(port_file)},
-    {"--columns", NUMBER, true, AT(columns)},
-    {"--flash-size", NUMBER, true, AT(flash_size)},
-    {"--pace", NUMBER, true, AT(pace)},
-    {"--fn-delay", NUMBER, true, AT(fn_delay_ms)},
-    {"--drawer-close", NUMBER, true, AT(drawer_close_ms)},
-    {"--no-png", FLAG, true, AT(no_png)},
-    {"--no-paper", FLAG, true, AT(no_paper)},
-    {"--accept-unsigned", FLAG, true, AT(accept_unsigned)},
-    {"--no-sync", FLAG, true, AT(no_sync)},
-    {"--quiet", FLAG, true, AT(quiet)},
-    {"--verbose", FLAG, true, AT(verbose)},
+    {"--state", TEXT, ALL, AT(state)},
+    {"--listen", TEXT, RUN, AT(listen)},
+    {"--usbip", TEXT, RUN, AT(usbip)},
+    {"--serial", TEXT, RUN, AT(serial)},
+    {"--fn", TEXT, RUN, AT(fn)},
+    {"--fn-serial", TEXT, RUN, AT(fn_serial)},
+    {"--port-file", TEXT, RUN, AT(port_file)},
+    {"--columns", NUMBER, RUN, AT(columns)},
+    {"--flash", TEXT, JOURNAL, AT(flash)},
+    {"--flash-size", NUMBER, RUN | JOURNAL, AT(flash_size)},
+    {"--pace", NUMBER, RUN, AT(pace)},
+    {"--fn-delay", NUMBER, RUN, AT(fn_delay_ms)},
+    {"--drawer-close", NUMBER, RUN, AT(drawer_close_ms)},
+    {"--no-png", FLAG, RUN, AT(no_png)},
+    {"--no-paper", FLAG, RUN, AT(no_paper)},
+    {"--accept-unsigned", FLAG, RUN, AT(accept_unsigned)},
+    {"--no-sync", FLAG, RUN, AT(no_sync)},
+    {"--quiet", FLAG, RUN, AT(quiet)},
+    {"--verbose", FLAG, RUN, AT(verbose)},
 };
 
 _Static_assert(sizeof(unsigned) == sizeof(uint32_t), "NUMBER fields are stored as uint32_t");
@@ -56,6 +62,8 @@ const char *posix_options_help(void)
            "kkt-board [run] --state DIR [options]\n"
            "  --state DIR            the board's whole life lies here; made when absent\n"
            "  --listen HOST:PORT     host link (127.0.0.1:7700); port 0: any, see --port-file\n"
+           "  --usbip HOST:PORT|vhci the board's USB socket: a USB/IP server, or into this PC "
+           "itself\n"
            "  --port-file PATH       write the real port number there\n"
            "  --serial TEXT          factory number of a new board, 1..20 characters\n"
            "  --columns 32|42|48     paper width (48)\n"
@@ -76,6 +84,9 @@ const char *posix_options_help(void)
            "kkt-board ctl --state DIR VERB ...     meddle with a running board (ctl alone lists "
            "the verbs)\n"
            "kkt-board journal --state DIR [--json] the job journal, oldest record first\n"
+           "kkt-board journal --flash FILE --flash-size BYTES [--json]  of another board: the "
+           "first\n"
+           "                                       BYTES of a copy of its flash\n"
            "kkt-board fn --state DIR [--json]      the fiscal module's archive\n"
            "kkt-board paper --state DIR [--json]   the slips that came out\n"
            "\n"
@@ -171,7 +182,7 @@ bool posix_options_parse(int argc, char *argv[], struct posix_command_line *out,
         out->json |= json;
         if (json)
             continue;
-        if (rule != NULL && (!rule->run_only || out->command == POSIX_COMMAND_RUN)) {
+        if (rule != NULL && (rule->commands & 1u << out->command) != 0) {
             if (!take_option(argc, argv, &at, rule, &out->options, error, error_size))
                 return false;
         } else if (!take_word(out, argv[at], error, error_size)) {
@@ -179,7 +190,8 @@ bool posix_options_parse(int argc, char *argv[], struct posix_command_line *out,
         }
     }
     bool asks_verbs = out->command == POSIX_COMMAND_CTL && out->word_count == 0;
-    if (out->options.state == NULL && !asks_verbs)
+    bool has_flash = out->command == POSIX_COMMAND_JOURNAL && out->options.flash != NULL;
+    if (out->options.state == NULL && !asks_verbs && !has_flash)
         return complain(error, error_size, "is required", "--state DIR");
     return true;
 }

@@ -171,8 +171,9 @@ static int walk_copy(struct posix_flash *flash, const struct journal_printer *pr
                   copy_program, copy_erase, copy_sync},
         .trace = no_trace,
     };
-    struct journal_region region = {SETTINGS_SECTORS,
-                                    flash->size / POSIX_FLASH_SECTOR_SIZE - SETTINGS_SECTORS};
+    struct journal_scratch scratch;
+    struct journal_region region = {
+        SETTINGS_SECTORS, flash->size / POSIX_FLASH_SECTOR_SIZE - SETTINGS_SECTORS, &scratch};
     struct journal *journal = calloc(1, sizeof *journal);
     uint16_t error = ERROR_JOURNAL_FAULT;
     if (journal != NULL)
@@ -185,23 +186,36 @@ static int walk_copy(struct posix_flash *flash, const struct journal_printer *pr
     return error == ERROR_NONE ? 0 : 1;
 }
 
-int posix_report_journal(const char *state, bool json, FILE *out)
+static int report_copy(int dir_fd, const char *name, uint32_t size,
+                       const struct journal_printer *printer)
 {
-    const struct journal_printer printer = {out, json};
     struct posix_flash flash;
     char error[160];
-    int dir_fd = open_state(state);
-    if (dir_fd < 0)
-        return 1;
     int result = 1;
-    if (posix_flash_open_copy(&flash, dir_fd, error, sizeof error)) {
-        result = walk_copy(&flash, &printer);
+    if (posix_flash_open_copy(&flash, dir_fd, name, size, error, sizeof error)) {
+        result = walk_copy(&flash, printer);
         posix_flash_close(&flash);
     } else {
         fprintf(stderr, "kkt-board: %s\n", error);
     }
+    return result;
+}
+
+int posix_report_journal(const char *state, bool json, FILE *out)
+{
+    const struct journal_printer printer = {out, json};
+    int dir_fd = open_state(state);
+    if (dir_fd < 0)
+        return 1;
+    int result = report_copy(dir_fd, NULL, 0, &printer);
     close(dir_fd);
     return result;
+}
+
+int posix_report_flash(const char *path, uint32_t size, bool json, FILE *out)
+{
+    const struct journal_printer printer = {out, json};
+    return report_copy(AT_FDCWD, path, size, &printer);
 }
 
 /* ---- fiscal module ---- */

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -163,22 +164,35 @@ int posix_connect(const struct posix_address *address)
     return fd;
 }
 
+/* What an earlier run left; anything else there is not ours. */
+static void remove_socket(const char *path)
+{
+    struct stat status;
+    if (lstat(path, &status) == 0 && S_ISSOCK(status.st_mode))
+        unlink(path);
+}
+
 int posix_listen(const struct posix_address *address, uint16_t *port)
 {
     struct socket_address where;
     const int yes = 1;
-    if (address->unix_path || !address_fill(address, &where)) {
+    if (!address_fill(address, &where)) {
         errno = EADDRNOTAVAIL;
         return -1;
     }
     int fd = socket(where.u.any.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (fd < 0)
         return -1;
-    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes);
+    if (address->unix_path)
+        remove_socket(address->host);
+    else
+        setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes);
     if (bind(fd, &where.u.any, where.size) != 0 || listen(fd, 8) != 0 ||
         getsockname(fd, &where.u.any, &where.size) != 0)
         return close_with(fd, errno);
-    *port = ntohs(where.u.any.sa_family == AF_INET6 ? where.u.v6.sin6_port : where.u.v4.sin_port);
+    if (!address->unix_path)
+        *port =
+            ntohs(where.u.any.sa_family == AF_INET6 ? where.u.v6.sin6_port : where.u.v4.sin_port);
     return fd;
 }
 

@@ -48,7 +48,8 @@ bool posix_address_parse(const char *text, struct posix_address *out);
 /* Non-blocking connect to a numeric address, localhost or a unix path. The socket, perhaps still
  * connecting; -1 with errno. */
 int posix_connect(const struct posix_address *address);
-/* Listening TCP socket on a numeric address or localhost; *port is the real one. -1 with errno. */
+/* Listening socket on a numeric address, localhost or a unix path, where a socket that an earlier
+ * run left is replaced; *port is the real one (unix: untouched). -1 with errno. */
 int posix_listen(const struct posix_address *address, uint16_t *port);
 
 bool posix_stream_init(struct posix_stream *stream, size_t in_capacity, size_t out_capacity);
