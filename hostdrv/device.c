@@ -125,6 +125,7 @@ int device_ask(struct kkt *device, uint8_t code, const uint8_t *message, size_t 
 static void read_identity(const uint8_t *tlv, size_t size, kkt_identity *out)
 {
     uint8_t value;
+    uint32_t limit;
     memset(out, 0, sizeof *out);
     device_string(tlv, size, TAG_BOARD_SERIAL, out->serial, sizeof out->serial);
     device_string(tlv, size, TAG_BOARD_MODEL, out->model, sizeof out->model);
@@ -140,6 +141,7 @@ static void read_identity(const uint8_t *tlv, size_t size, kkt_identity *out)
         out->tax_systems = value;
     if (tlv_find_u8(tlv, size, TAG_PAPER_COLUMNS, &value))
         out->columns = value;
+    out->request_max = tlv_find_u32(tlv, size, TAG_MESSAGE_MAX, &limit) ? limit : LINK_MESSAGE_MAX;
 }
 
 int device_identify(struct kkt *device, unsigned timeout_ms, kkt_error *error)
@@ -269,6 +271,9 @@ static int new_device(const char *uri, const kkt_options *options, kkt **out, kk
     device->uri = parsed;
     device->connect_timeout_ms = DEVICE_CONNECT_TIMEOUT_MS;
     device->answer_timeout_ms = DEVICE_ANSWER_TIMEOUT_MS;
+    /* Who is called by number has to be it. */
+    if (parsed.scheme == DEVICE_URI_USB || parsed.scheme == DEVICE_URI_NUMBER)
+        snprintf(device->expected_serial, sizeof device->expected_serial, "%.20s", parsed.place);
     if (options != NULL) {
         if (options->connect_timeout_ms != 0)
             device->connect_timeout_ms = options->connect_timeout_ms;

@@ -91,6 +91,17 @@ static int parse_serial(const char *uri, const char *rest, struct device_uri *ou
     return KKT_OK;
 }
 
+/* A bare serial number: what nobody takes for a path or for an address that lacks its scheme. */
+static bool is_number(const char *text)
+{
+    size_t length = strlen(text);
+    for (size_t i = 0; i < length; i++) {
+        if (text[i] <= ' ' || text[i] > '~' || strchr(":/.[]", text[i]) != NULL)
+            return false;
+    }
+    return length <= BOARD_SERIAL_MAX;
+}
+
 int device_uri_parse(const char *text, struct device_uri *out, kkt_error *error)
 {
     memset(out, 0, sizeof *out);
@@ -111,5 +122,12 @@ int device_uri_parse(const char *text, struct device_uri *out, kkt_error *error)
             return bad_part(error, "serial", text, "the serial number has 1 to 20 characters");
         return KKT_OK;
     }
-    return bad_part(error, "scheme", text, "must be tcp:, serial: or usb:");
+    if (is_number(text)) {
+        out->scheme = DEVICE_URI_NUMBER;
+        out->baud = DEVICE_URI_BAUD_DEFAULT;
+        (void)take_place(out, text, strlen(text));
+        return KKT_OK;
+    }
+    return bad_part(error, "scheme", text,
+                    "must be tcp:, serial: or usb:, or a board's serial number");
 }

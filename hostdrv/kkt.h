@@ -93,16 +93,31 @@ typedef struct kkt_options {
 } kkt_options;
 
 /* uri: tcp:HOST:PORT (an IPv6 address in brackets), serial:PATH?baud=N (115200 without it),
- * usb:SERIAL. Opens, asks who is there, and keeps the identity. options may be NULL. DEVICE_URI
- * names the part at fault in error.field (scheme, host, port, path, option, baud, serial);
- * LINK_LOST: nobody there; LINK_BUSY: another program holds it; PERMISSION: the system forbids it;
- * OTHER_DEVICE: not the expected board. */
+ * usb:SERIAL, or the bare serial number of a board on USB, which is then taken by libusb or, where
+ * that is not possible, by its serial port. Opens, asks who is there, and keeps the identity; a
+ * board called by number has to be it. options may be NULL. DEVICE_URI names the part at fault in
+ * error.field (scheme, host, port, path, option, baud, serial); LINK_LOST: nobody there; LINK_BUSY:
+ * another program holds it; PERMISSION: the system forbids it; OTHER_DEVICE: not the expected
+ * board. */
 KKT_API int kkt_open(const char *uri, const kkt_options *options, kkt **out, kkt_error *error);
 KKT_API void kkt_close(kkt *device);
 /* A device handle that is not connected yet. Every handle connects when it is used and not
  * connected, and asks who is there each time: at once after a loss, then (in kkt_run, kkt_wait,
  * kkt_next_event) after 100, 200, 400 ... 5000 ms. What a queue worker wants. */
 KKT_API int kkt_open_lazy(const char *uri, const kkt_options *options, kkt **out, kkt_error *error);
+
+/* A board that can be seen from here. One that is there by USB is there twice: by its vendor
+ * interface and as a serial port. */
+typedef struct kkt_found {
+    char uri[300]; /* to open it by; "" when its serial number cannot be read */
+    char serial[64];
+    int problem; /* KKT_OK, or the error that opening it would meet: PERMISSION, LINK_BUSY... */
+    char detail[128]; /* what the system said */
+    char node[64];    /* the file behind it, as /dev/ttyACM0 or /dev/bus/usb/001/004 */
+} kkt_found;
+/* Looks at USB, opens nothing for longer than a moment, asks no board. *count: how many there are,
+ * of which at most capacity are told. */
+KKT_API int kkt_discover(kkt_found *out, size_t capacity, size_t *count, kkt_error *error);
 
 typedef struct kkt_identity {
     char serial[21], model[49], firmware[17];
@@ -111,6 +126,7 @@ typedef struct kkt_identity {
     unsigned ffd;         /* 0 not registered, 2 = 1.05, 4 = 1.2 */
     unsigned tax_systems; /* bits of tag 1062 */
     unsigned columns;
+    unsigned request_max; /* bytes of a job with its header of 20 that the board takes */
 } kkt_identity;
 /* Asks the board anew. */
 KKT_API int kkt_get_identity(kkt *device, kkt_identity *out, kkt_error *error);
@@ -194,6 +210,39 @@ typedef struct kkt_event {
 /* Waits up to timeout_ms for an event. KKT_OK and kind 0: none came. Events may be lost with the
  * link: ask the status for truth. */
 KKT_API int kkt_next_event(kkt *device, unsigned timeout_ms, kkt_event *out, kkt_error *error);
+
+/* ---- Firmware ---- */
+
+enum kkt_firmware_state {
+    KKT_FIRMWARE_QUIET = 0, /* no update since the board left the factory */
+    KKT_FIRMWARE_RECEIVING = 1,
+    KKT_FIRMWARE_CHECKING = 2,
+    KKT_FIRMWARE_RESTARTING = 3, /* as soon as no job, slip or answer is under way */
+    KKT_FIRMWARE_TRIAL = 4,      /* new, and has not proved itself yet */
+    KKT_FIRMWARE_CONFIRMED = 5,
+    KKT_FIRMWARE_ROLLED_BACK = 6 /* the new one did not prove itself: the former one runs */
+};
+typedef struct kkt_firmware {
+    char version[17]; /* that runs */
+    char board[17];   /* what a file must be made for */
+    unsigned state;   /* enum kkt_firmware_state */
+    char other[17];   /* version that the state speaks of, "" none */
+    uint32_t received;
+    uint32_t slot_address, slot_size; /* of the slot that does not run */
+} kkt_firmware;
+/* UPDATE_UNSUPPORTED: this board's firmware is not replaced over the link. */
+KKT_API int kkt_get_firmware(kkt *device, kkt_firmware *out, kkt_error *error);
+/* state: RECEIVING (done of all bytes), then RESTARTING, then TRIAL. */
+typedef void (*kkt_firmware_progress)(void *user, unsigned state, uint32_t done, uint32_t all);
+/* Replaces the board's firmware by the image of a .kktfw file that fits it, and waits until the new
+ * one has proved itself. Receipts go on meanwhile: the board takes pieces between jobs and restarts
+ * when nothing is under way. Whatever fails on the way, the former firmware goes on; calling again
+ * begins anew. timeout_ms: for the restart and the trial, 0: 600000. progress may be NULL.
+ * UPDATE_IMAGE, UPDATE_BOARD, UPDATE_VERSION, UPDATE_SIGNATURE: refused, nothing was changed.
+ * UPDATE_ROLLED_BACK: it was started and did not prove itself. OUTCOME_UNKNOWN: it was taken, and
+ * the board has not said within the time what came of it: ask kkt_get_firmware. */
+KKT_API int kkt_firmware_update(kkt *device, const uint8_t *file, size_t size, unsigned timeout_ms,
+                                kkt_firmware_progress progress, void *user, kkt_error *error);
 
 /* ---- Receipts ---- */
 

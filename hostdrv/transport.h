@@ -37,7 +37,8 @@ int transport_tcp_open(const struct device_uri *uri, unsigned timeout_ms, struct
 int transport_serial_open(const struct device_uri *uri, struct transport **out, kkt_error *error);
 int transport_usb_open(const struct device_uri *uri, struct transport **out, kkt_error *error);
 
-/* The error code that fits an errno of opening a device. */
+/* The error code that fits an errno, or an enum libusb_error, of opening a device. */
 int transport_errno_code(int number);
+int transport_usb_code(int result);
 
 #endif

@@ -6,6 +6,7 @@
  */
 #include <errno.h>
 #include <libserialport.h>
+#include <limits.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
@@ -115,9 +116,20 @@ static int configure(struct sp_port *port, unsigned baud)
     return result;
 }
 
+/* The library knows ports by the name that the kernel gave them; a link, such as the one by serial
+ * number that our udev rule makes, has to be followed. */
+static int find_port(const char *place, struct sp_port **port)
+{
+    char real[PATH_MAX];
+    int result = sp_get_port_by_name(place, port);
+    if (result == SP_ERR_ARG && realpath(place, real) != NULL)
+        result = sp_get_port_by_name(real, port);
+    return result;
+}
+
 static int open_port(struct transport_serial *self, const struct device_uri *uri, kkt_error *error)
 {
-    int result = sp_get_port_by_name(uri->place, &self->port);
+    int result = find_port(uri->place, &self->port);
     if (result != SP_OK)
         return port_fault(error, uri, "find", result);
     result = sp_open(self->port, SP_MODE_READ_WRITE);

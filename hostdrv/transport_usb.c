@@ -13,15 +13,8 @@
 
 #include "hostdrv/fault.h"
 #include "hostdrv/transport.h"
-
-/* pid.codes' test pair: for development only, a product brings its
- * own by -DKKT_USB_VENDOR_ID=... */
-#ifndef KKT_USB_VENDOR_ID
-#define KKT_USB_VENDOR_ID 0x1209
-#endif
-#ifndef KKT_USB_PRODUCT_ID
-#define KKT_USB_PRODUCT_ID 0x0001
-#endif
+#include "hostdrv/usb_find.h"
+#include "proto/usb_link.h"
 
 #define USB_BUFFER_BYTES 4096 /* a multiple of every bulk packet size, else a babble loses data */
 
@@ -31,8 +24,7 @@ struct transport_usb {
     struct transport base;
     libusb_context *context;
     libusb_device_handle *handle;
-    int interface;
-    uint8_t endpoint_in, endpoint_out;
+    struct usb_find_interface interface;
     struct libusb_transfer *in, *out;
     bool in_pending, out_pending, dead;
     uint8_t in_bytes[USB_BUFFER_BYTES], out_bytes[USB_BUFFER_BYTES];
@@ -70,7 +62,7 @@ static void submit_in(struct transport_usb *self)
 {
     if (self->in_pending || self->dead || self->in_taken < self->in_size)
         return;
-    libusb_fill_bulk_transfer(self->in, self->handle, self->endpoint_in, self->in_bytes,
+    libusb_fill_bulk_transfer(self->in, self->handle, self->interface.in, self->in_bytes,
                               USB_BUFFER_BYTES, in_done, self, 0);
     self->in_pending = true;
     if (libusb_submit_transfer(self->in) != 0) {
@@ -117,7 +109,7 @@ static int usb_write(struct transport *transport, const uint8_t *bytes, size_t s
     if (size > USB_BUFFER_BYTES)
         size = USB_BUFFER_BYTES;
     memcpy(self->out_bytes, bytes, size);
-    libusb_fill_bulk_transfer(self->out, self->handle, self->endpoint_out, self->out_bytes,
+    libusb_fill_bulk_transfer(self->out, self->handle, self->interface.out, self->out_bytes,
                               (int)size, out_done, self, 0);
     self->out->flags = LIBUSB_TRANSFER_ADD_ZERO_PACKET;
     self->out_pending = true;
@@ -166,14 +158,14 @@ static void usb_close(struct transport *transport)
         struct timeval wait = {.tv_usec = 20000};
         libusb_handle_events_timeout_completed(self->context, &wait, NULL);
     }
-    libusb_release_interface(self->handle, self->interface);
+    libusb_release_interface(self->handle, self->interface.number);
     usb_free(self);
 }
 
 static const struct transport_operations usb_operations = {
     .read = usb_read, .write = usb_write, .wait = usb_wait, .close = usb_close, .faithful = true};
 
-static int usb_code(int result)
+int transport_usb_code(int result)
 {
     switch (result) {
     case LIBUSB_ERROR_ACCESS:
@@ -185,64 +177,20 @@ static int usb_code(int result)
     }
 }
 
-/* The vendor interface with a bulk endpoint each way. */
-static bool take_interface(struct transport_usb *self, const struct libusb_interface *interface)
-{
-    if (interface->num_altsetting < 1)
-        return false;
-    const struct libusb_interface_descriptor *setting = &interface->altsetting[0];
-    if (setting->bInterfaceClass != LIBUSB_CLASS_VENDOR_SPEC)
-        return false;
-    self->endpoint_in = self->endpoint_out = 0;
-    for (int i = 0; i < setting->bNumEndpoints; i++) {
-        const struct libusb_endpoint_descriptor *endpoint = &setting->endpoint[i];
-        if ((endpoint->bmAttributes & LIBUSB_TRANSFER_TYPE_MASK) != LIBUSB_TRANSFER_TYPE_BULK)
-            continue;
-        if (endpoint->bEndpointAddress & LIBUSB_ENDPOINT_IN)
-            self->endpoint_in = endpoint->bEndpointAddress;
-        else
-            self->endpoint_out = endpoint->bEndpointAddress;
-    }
-    self->interface = setting->bInterfaceNumber;
-    return self->endpoint_in != 0 && self->endpoint_out != 0;
-}
-
-static int find_interface(struct transport_usb *self)
-{
-    struct libusb_config_descriptor *configuration = NULL;
-    int result =
-        libusb_get_active_config_descriptor(libusb_get_device(self->handle), &configuration);
-    if (result != 0)
-        return result;
-    bool found = false;
-    for (int i = 0; i < configuration->bNumInterfaces && !found; i++)
-        found = take_interface(self, &configuration->interface[i]);
-    libusb_free_config_descriptor(configuration);
-    return found ? 0 : LIBUSB_ERROR_NOT_FOUND;
-}
-
 /* 0 and self->handle when this device has the serial number; else why not. */
 static int try_device(struct transport_usb *self, libusb_device *device, const char *serial)
 {
-    struct libusb_device_descriptor descriptor;
-    int result = libusb_get_device_descriptor(device, &descriptor);
-    if (result != 0 || descriptor.idVendor != KKT_USB_VENDOR_ID ||
-        descriptor.idProduct != KKT_USB_PRODUCT_ID || descriptor.iSerialNumber == 0)
+    char found[USB_FIND_SERIAL];
+    if (!usb_find_is_board(device))
         return LIBUSB_ERROR_NOT_FOUND;
-    result = libusb_open(device, &self->handle);
-    if (result != 0) {
+    int result = usb_find_serial(device, found);
+    if (result == 0 && strcmp(found, serial) != 0)
+        return LIBUSB_ERROR_NOT_FOUND;
+    if (result == 0)
+        result = libusb_open(device, &self->handle);
+    if (result != 0)
         self->handle = NULL;
-        return result;
-    }
-    unsigned char text[64];
-    result = libusb_get_string_descriptor_ascii(self->handle, descriptor.iSerialNumber, text,
-                                                (int)sizeof text);
-    if (result >= 0 && (size_t)result == strlen(serial) &&
-        memcmp(text, serial, (size_t)result) == 0)
-        return 0;
-    libusb_close(self->handle);
-    self->handle = NULL;
-    return result < 0 ? result : LIBUSB_ERROR_NOT_FOUND;
+    return result;
 }
 
 static int find_device(struct transport_usb *self, const char *serial)
@@ -270,11 +218,11 @@ static int start(struct transport_usb *self, const char *serial)
         return result;
     }
     result = find_device(self, serial);
-    if (result == 0)
-        result = find_interface(self);
+    if (result == 0 && !usb_find_interface(libusb_get_device(self->handle), &self->interface))
+        result = LIBUSB_ERROR_NOT_FOUND;
     if (result == 0) {
         libusb_set_auto_detach_kernel_driver(self->handle, 1);
-        result = libusb_claim_interface(self->handle, self->interface);
+        result = libusb_claim_interface(self->handle, self->interface.number);
     }
     if (result != 0)
         return result;
@@ -295,10 +243,10 @@ int transport_usb_open(const struct device_uri *uri, struct transport **out, kkt
     int result = start(self, uri->place);
     if (result != 0) {
         usb_free(self);
-        return fault_set(error, usb_code(result), "USB device %04x:%04x with serial number %s: %s",
-                         KKT_USB_VENDOR_ID, KKT_USB_PRODUCT_ID, uri->place,
-                         result == LIBUSB_ERROR_NOT_FOUND ? "not connected"
-                                                          : libusb_strerror(result));
+        return fault_set(
+            error, transport_usb_code(result), "USB device %04x:%04x with serial number %s: %s",
+            USB_LINK_VENDOR_ID, USB_LINK_PRODUCT_ID, uri->place,
+            result == LIBUSB_ERROR_NOT_FOUND ? "not connected" : libusb_strerror(result));
     }
     *out = &self->base;
     return KKT_OK;

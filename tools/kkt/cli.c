@@ -28,11 +28,15 @@ static const char usage_text[] =
     "  time sync              set the board's clock to this computer's local time\n"
     "  settings [show]        the board's settings\n"
     "  settings set NAME=VALUE...\n"
+    "  firmware update FILE   replace the board's firmware (.kktfw)\n"
     "what it says\n"
+    "  devices                boards on USB, and why one of them cannot be used\n"
     "  status                 board, shift, paper, drawer, fiscal module, operator\n"
+    "  firmware [status]      what runs on the board, and what became of an update\n"
     "  ofd                    documents on their way to the operator\n"
     "  doc N                  document N as it was signed\n"
     "  result KEY             what became of a job: the queue's word, then the board's\n"
+    "  doctor                 what is in the way of a board here, and what mends it\n"
     "the queue on this computer\n"
     "  queue list             jobs, newest first\n"
     "  queue show KEY         one job with its content\n"
@@ -43,7 +47,8 @@ static const char usage_text[] =
     "  encode FILE|-          and back, byte-identical\n"
     "\n"
     "options\n"
-    "  -d, --device URI       tcp:HOST:PORT, serial:PATH?baud=N, usb:SERIAL (KKT_DEVICE)\n"
+    "  -d, --device URI       tcp:HOST:PORT, serial:PATH?baud=N, usb:SERIAL, or a board's\n"
+    "                         serial number alone (KKT_DEVICE)\n"
     "  -q, --queue FILE       the job queue (KKT_QUEUE)\n"
     "  -j, --json             answers as JSON\n"
     "  -t, --timeout MS       how long to wait for a job (30000)\n"
@@ -60,11 +65,12 @@ static const char usage_text[] =
 static const struct {
     const char *name;
     int (*run)(struct cli *cli);
-} verbs[] = {{"task", verb_task},    {"register", verb_register}, {"status", verb_status},
-             {"ofd", verb_ofd},      {"doc", verb_doc},           {"drawer", verb_drawer},
-             {"print", verb_print},  {"time", verb_time},         {"settings", verb_settings},
-             {"queue", verb_queue},  {"result", verb_result},     {"decode", verb_decode},
-             {"encode", verb_encode}};
+} verbs[] = {{"task", verb_task},     {"register", verb_register}, {"status", verb_status},
+             {"ofd", verb_ofd},       {"doc", verb_doc},           {"drawer", verb_drawer},
+             {"print", verb_print},   {"time", verb_time},         {"settings", verb_settings},
+             {"queue", verb_queue},   {"result", verb_result},     {"decode", verb_decode},
+             {"encode", verb_encode}, {"firmware", verb_firmware}, {"devices", verb_devices},
+             {"doctor", verb_doctor}};
 
 int cli_usage(struct cli *cli, const char *format, ...)
 {

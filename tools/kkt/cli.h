@@ -63,5 +63,8 @@ int verb_queue(struct cli *cli);
 int verb_result(struct cli *cli);
 int verb_decode(struct cli *cli);
 int verb_encode(struct cli *cli);
+int verb_firmware(struct cli *cli);
+int verb_devices(struct cli *cli);
+int verb_doctor(struct cli *cli);
 
 #endif

@@ -192,6 +192,7 @@ static struct json_object *device_info(kkt *device, kkt_error *error)
     json_add_text(object, "configurationVersion", identity.firmware);
     json_add_uint(object, "receiptLineLength", identity.columns);
     json_add_uint(object, "receiptLineLengthPix", identity.columns * PIXELS_PER_COLUMN);
+    json_add_uint(object, "requestBytesMax", identity.request_max);
     json_add_text(object, "ffdVersion", ffd_version_text((uint8_t)identity.ffd));
     json_add_text(object, "fnNumber", identity.fn_number);
     json_add_text(object, "registrationNumber", identity.registration_number);
