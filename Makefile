@@ -20,21 +20,25 @@ pkg       = $(shell { pkg-config $(1); } 2>/dev/null)
 PKG_CFLAGS := $(call pkg,--cflags $(PKGS))
 LIBS      = $(call pkg,--libs $(PKGS)) -lmbedtls -lmbedx509 -lmbedcrypto -lpthread
 
-sources   = $(filter-out %/main.c,$(wildcard $(1)/*.c))
+# Of board/mcu only what needs no microcontroller is built on the PC, for its tests.
+MCU_ONLY := $(addprefix board/mcu/mcu_,fault.c mpu.c net.c signature_step.c start.c time.c)
+sources   = $(filter-out %/main.c $(MCU_ONLY),$(wildcard $(1)/*.c))
 objects   = $(patsubst %.c,$(BUILD)/%.o,$(call sources,$(1)))
 # Users before what they use.
-ARCHIVES := $(foreach a,tools/kkt tools/ofd hostdrv board/posix board/null board/fn board/printer board/tls firmware proto,$(if $(call sources,$(a)),$(a)))
+ARCHIVES := $(foreach a,tools/kkt tools/ofd hostdrv board/posix board/usbip board/null board/mcu board/fn board/printer board/panel board/tls firmware proto,$(if $(call sources,$(a)),$(a)))
 LINK_ARCHIVES = $(ARCHIVES:%=$(BUILD)/%.a)
 # The simulated world stands before the product: what it replaces is taken from it. Tests only.
 WORLD_ARCHIVE = $(BUILD)/tests/world.a
 main_kkt       := tools/kkt/main.c
 main_kkt-board := board/posix/main.c
 main_kkt-fn    := board/fn/main.c
+main_kkt-printer := board/printer/main.c
 main_kkt-ofd   := tools/ofd/main.c
-PROGRAMS := $(foreach p,kkt kkt-board kkt-fn kkt-ofd,$(if $(wildcard $(main_$(p))),$(p)))
+main_kkt-image := tools/image/main.c
+PROGRAMS := $(foreach p,kkt kkt-board kkt-fn kkt-printer kkt-ofd kkt-image,$(if $(wildcard $(main_$(p))),$(p)))
 UNIT_TESTS := $(patsubst tests/unit/%.c,%,$(wildcard tests/unit/*_test.c))
 
-.PHONY: all help deps programs library tests test demo bench lint format install clean cortex-m3 kills
+.PHONY: all help deps programs library tests test demo demo-mcu bench lint format install clean cortex-m3 kills
 all: programs library ## Build the PC side: programs and libkkt (default)
 programs: $(addprefix $(BUILD)/,$(PROGRAMS))
 library: $(BUILD)/libkkt.a $(BUILD)/libkkt.so
@@ -50,12 +54,44 @@ demo: deps ## A shop's day with every failure, and the five-way comparison
 	@$(MAKE) --no-print-directory -s -j2 programs
 	@python3 tests/e2e/demo.py --build $(BUILD)
 
+.PHONY: guest
+guest: deps ## The board's USB in a whole PC: Debian's kernel in QEMU, vhci-hcd, libusb, cdc-acm, udev
+	@$(MAKE) --no-print-directory -s -j2 programs
+	@tests/guest/run $(BUILD)
+
+.PHONY: bench-mcu world-mcu
+MCU_TESTS = $(addprefix $(BUILD)/tests/mcu/,probe.so full_journal)
+bench-mcu: deps ## What the microcontroller's image costs: sizes, stack, instructions, with limits
+	@$(MAKE) --no-print-directory -s -j2 programs $(MCU_TESTS)
+	@$(MAKE) --no-print-directory -s firmware
+	@tests/mcu/bench $(BUILD) mps2
+	@tests/mcu/bench $(BUILD) lm3s
+
+CUTS ?= 1000
+world-mcu: deps ## CUTS (1000) power cuts at chosen instructions of the microcontroller's image, SEED (1); five places compared
+	@$(MAKE) --no-print-directory -s -j2 programs $(MCU_TESTS)
+	@$(MAKE) --no-print-directory -s firmware
+	@tests/mcu/world $(BUILD) --cuts $(CUTS) --seed $(SEED)
+	@tests/mcu/canary $(BUILD)
+
+BOARD ?= mps2
+demo-mcu: deps ## The same day with BOARD's image (mps2, or lm3s) in QEMU in place of kkt-board
+	@echo "building (two minutes the first time)"
+	@$(MAKE) --no-print-directory -s -j2 programs
+	@$(MAKE) --no-print-directory -s firmware
+	@python3 tests/e2e/demo.py --build $(BUILD) --board $(BOARD)
+
 test: deps ## All tests, plain and with ASan+UBSan; ends with "N passed, N failed"
 	@tests/run
 
 bench: deps ## Counted figures with their limits
 	@$(MAKE) --no-print-directory -s -j2 programs $(BUILD)/tests/bench/bench
 	@tests/bench/run $(BUILD)
+
+.PHONY: board-costs
+board-costs: deps ## How often firmware calls each function of board.h
+	@$(MAKE) --no-print-directory -s -j2 $(BUILD)/tests/bench/board_costs
+	@$(BUILD)/tests/bench/board_costs
 
 .PHONY: coverage
 coverage: deps ## Branch coverage by the unit tests, with limits
@@ -89,6 +125,8 @@ install: all ## Install programs, libkkt, kkt.h, pkg-config file and man page un
 	ln -sf libkkt.so.0 $(DESTDIR)$(PREFIX)/lib/libkkt.so
 	install -m 644 hostdrv/kkt.h $(DESTDIR)$(PREFIX)/include
 	install -m 644 tools/kkt/kkt.1 $(DESTDIR)$(PREFIX)/share/man/man1
+	install -d $(DESTDIR)$(PREFIX)/lib/udev/rules.d
+	install -m 644 tools/udev/70-openkkt.rules $(DESTDIR)$(PREFIX)/lib/udev/rules.d
 	sed 's|@PREFIX@|$(PREFIX)|;s|@VERSION@|$(VERSION)|' hostdrv/libkkt.pc.in > $(DESTDIR)$(PREFIX)/lib/pkgconfig/libkkt.pc
 
 clean: ## Remove what was built
@@ -148,6 +186,14 @@ $(BUILD)/tests/bench/journal_bench: $(BUILD)/tests/bench/journal_bench.o $(BUILD
 	$(CC) $(LDFLAGS) $(SANITIZE) $^ $(call pkg,--libs sqlite3) -o $@
 $(BUILD)/tests/oracle/journal_images: $(BUILD)/tests/oracle/journal_images.o $(BUILD)/firmware.a $(BUILD)/proto.a
 	$(CC) $(LDFLAGS) $(SANITIZE) $^ -o $@
+$(BUILD)/tests/bench/board_costs: $(BUILD)/tests/bench/board_costs.o $(LINK_ARCHIVES)
+	$(CC) $(LDFLAGS) $(SANITIZE) $< -Wl,--start-group $(LINK_ARCHIVES) -Wl,--end-group -lcmocka $(LIBS) -o $@
+$(BUILD)/tests/mcu/full_journal: $(BUILD)/tests/mcu/full_journal.o $(BUILD)/firmware.a $(BUILD)/proto.a
+	$(CC) $(LDFLAGS) $(SANITIZE) $^ -o $@
+# Loaded into QEMU.
+$(BUILD)/tests/mcu/probe.so: tests/mcu/plugins/probe.c tests/mcu/plugins/qemu_plugin.h
+	@mkdir -p $(@D)
+	$(CC) -std=c11 $(WARN) -O2 -fPIC -D_GNU_SOURCE -fvisibility=hidden -shared -I. $< -o $@
 # Preloaded into a program, so linked with nothing of ours; without sanitizers, which want to be first.
 $(BUILD)/tests/e2e/kill_at.so: tests/e2e/kill_at.c
 	@mkdir -p $(@D)
@@ -157,16 +203,19 @@ tests: $(UNIT_TESTS:%=$(BUILD)/tests/unit/%)
 unit-%: $(BUILD)/tests/unit/%_test
 	$<
 
+include board/mcu/firmware.mk
+
 # ---- firmware and proto for a Cortex-M3: no PC headers, no heap ----------------------------------
 
 CM3       = build/cm3
-CM3_FLAGS = -mcpu=cortex-m3 -mthumb -Os -ffreestanding -ffunction-sections -fdata-sections -std=c11 $(WARN) -I.
+CM3_FLAGS = -mcpu=cortex-m3 -mthumb -Os -ffreestanding -ffunction-sections -fdata-sections -std=c11 $(WARN) -I. \
+            -DOPENKKT_VERSION='"$(VERSION)"'
 CM3_OBJS  = $(patsubst %.c,$(CM3)/%.o,$(call sources,firmware) $(call sources,proto) tests/bench/cm3_instance.c)
 $(CM3)/%.o: %.c
 	@mkdir -p $(@D)
 	$(CROSS)gcc $(CM3_FLAGS) -MMD -MP -c $< -o $@
 $(CM3)/firmware.elf: $(CM3_OBJS)
-	$(CROSS)gcc $(CM3_FLAGS) -nostartfiles --specs=nano.specs -Wl,-e,cm3_entry -Wl,-Map=$(CM3)/firmware.map $^ -o $@
+	$(CROSS)gcc $(CM3_FLAGS) -nostartfiles --specs=nano.specs -Wl,--gc-sections -Wl,-e,cm3_entry -Wl,-Map=$(CM3)/firmware.map $^ -o $@
 cortex-m3: $(CM3)/firmware.elf ## Compile firmware and proto for a Cortex-M3 and print their size
 	@tests/bench/cm3_size $(CM3) $(CROSS)
 
@@ -198,4 +247,4 @@ fuzz: deps ## Fuzz every parser for SECONDS (10) each
 	@+$(FUZZ_MAKE) fuzz-targets
 	@tests/fuzz/run $(SECONDS)
 
--include $(shell find build -name '*.d' 2>/dev/null)
+-include $(shell find build -path build/src -prune -o -type f -name '*.d' -print 2>/dev/null)

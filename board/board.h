@@ -72,6 +72,35 @@ struct board_endpoint {
     size_t ca_size;
 };
 
+/* How firmware is replaced over the host link. A board has two slots: one runs, one is free. */
+enum board_update_state {
+    BOARD_UPDATE_NONE = 0,      /* nothing was ever offered, or it was not started yet */
+    BOARD_UPDATE_TRIAL = 1,     /* started, not confirmed */
+    BOARD_UPDATE_CONFIRMED = 2, /* the last one offered runs */
+    BOARD_UPDATE_ROLLED_BACK = 3
+};
+struct board_update {
+    const char *name;                /* what images must be made for, up to 16 characters */
+    const struct board_flash *flash; /* holds the free slot; context is the board's */
+    uint32_t base;                   /* of the free slot in it, a sector's beginning */
+    uint32_t address;                /* what an image for it is linked for */
+    uint32_t size;                   /* bytes of the slot, header included */
+    uint32_t version;                /* of the running image; 0: not known */
+    /* The maker's signature of an image's header: 1 right, -1 wrong, 0 call again (it may work in
+     * slices, since the whole takes tens of millions of instructions). The network is closed
+     * meanwhile, its memory may be used. */
+    int (*check)(void *context, const uint8_t *header);
+    /* The free slot holds an image that is whole and signed: it is started from the next reset on,
+     * and given up when it does not confirm itself. Durable when it returns 0. */
+    int (*offer)(void *context, uint32_t version);
+    /* The running image works. Durable when it returns 0. */
+    int (*confirm)(void *context);
+    /* What became of the image offered last, and its version. */
+    enum board_update_state (*state)(void *context, uint32_t *version);
+    /* Resets the board; on real ones it does not return. */
+    void (*restart)(void *context);
+};
+
 enum board_trace_level { TRACE_INFO = 0, TRACE_WARNING = 1, TRACE_ERROR = 2 };
 
 struct board {
@@ -105,6 +134,8 @@ struct board {
     void (*random)(void *context, uint8_t *data, size_t size); /* for jitter, not for keys */
     /* One line for people: English, no end of line. Never needed for correct work. */
     void (*trace)(void *context, enum board_trace_level level, const char *text);
+    /* NULL: this board's firmware is replaced in another way. */
+    const struct board_update *update;
 };
 
 #endif

@@ -194,8 +194,14 @@ static void accept_job(struct cash_register *reg, const struct link_request *req
     sha256_update(&sha, job->body, job->size);
     sha256_final(&sha, hash);
     memcpy(job->digest, hash, DIGEST_SIZE);
-    if (!answer_known_key(reg))
-        register_job_start(reg);
+    if (answer_known_key(reg))
+        return;
+    if (request->too_large) {
+        (void)register_refuse(reg, ERROR_TOO_LARGE, 0, LIMIT_REQUEST_BYTES);
+        register_job_refused(reg);
+        return;
+    }
+    register_job_start(reg);
 }
 
 /* Right after start the head and the FN have not told their state yet: a job waits for that a
@@ -276,6 +282,16 @@ static bool phase_step(struct cash_register *reg)
     return register_fiscal_step(reg);
 }
 
+/* The signature of an offered firmware takes many turns. */
+static bool answer_update(struct cash_register *reg)
+{
+    struct refusal why;
+    if (!ofd_client_is_closed(reg->ofd) || !update_checked(reg->update, &why))
+        return reg->update->phase == UPDATE_PHASE_CHECKING;
+    register_answer_update(reg, link_server_exchange(reg->link), &why);
+    return true;
+}
+
 bool cash_register_step(struct cash_register *reg, const struct moment *now)
 {
     reg->now = *now;
@@ -287,6 +303,8 @@ bool cash_register_step(struct cash_register *reg, const struct moment *now)
     if (!link_server_can_answer(reg->link))
         return false;
     bool moved = phase_step(reg);
+    if (link_server_can_answer(reg->link))
+        moved = answer_update(reg) || moved;
     if (link_server_can_answer(reg->link))
         moved = take_requests(reg) || moved;
     moved = register_slips_step(reg) || moved;

@@ -34,6 +34,7 @@
 #include "firmware/printer.h"
 #include "firmware/register_state.h"
 #include "firmware/settings.h"
+#include "firmware/update.h"
 
 #define ADDED_BYTES 1536u
 #define UNKNOWN_AFTER_MS                                                                           \
@@ -105,6 +106,7 @@ struct cash_register {
     struct drawer *drawer;
     struct ofd_client *ofd;
     struct link_server *link;
+    struct update *update;
     struct moment now;
     bool started;
     mono_ms started_at;  /* first turn */

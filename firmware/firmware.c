@@ -23,8 +23,8 @@ static uint16_t mount(struct firmware *firmware)
 {
     const struct board_flash *flash = &firmware->board->flash;
     uint32_t sectors = flash->size / flash->sector_size;
-    struct journal_region settings = {0, SETTINGS_SECTORS};
-    struct journal_region jobs = {SETTINGS_SECTORS, sectors - SETTINGS_SECTORS};
+    struct journal_region settings = {0, SETTINGS_SECTORS, &firmware->scratch};
+    struct journal_region jobs = {SETTINGS_SECTORS, sectors - SETTINGS_SECTORS, &firmware->scratch};
     uint16_t error = settings_mount(&firmware->settings, firmware->board, settings);
     if (error != ERROR_NONE)
         return error;
@@ -80,6 +80,8 @@ uint16_t firmware_init(struct firmware *firmware, const struct board *board)
     reg->drawer = &firmware->drawer;
     reg->ofd = &firmware->ofd;
     reg->link = &firmware->link;
+    reg->update = &firmware->update;
+    update_init(&firmware->update, board);
     reg->boot_error = firmware->boot_error;
     cash_register_init(reg);
     if (firmware->boot_error != ERROR_NONE)
@@ -95,6 +97,30 @@ static bool tidy(struct firmware *firmware)
         firmware->link.sending)
         return false;
     return journal_maintain(&firmware->journal) || journal_maintain(&firmware->settings.journal);
+}
+
+/* A restart now would tear nothing: no job, no document between INTENT and DONE, no slip half on
+ * paper (but one that waits for the till), no command to the fiscal module, no request and no
+ * answer. */
+static bool quiet(const struct firmware *firmware)
+{
+    const struct cash_register *reg = &firmware->cash_register;
+    const struct link_server *link = &firmware->link;
+    bool printing =
+        !printer_idle(&firmware->printer) && printer_ready(&firmware->printer) == ERROR_NONE;
+    bool talking =
+        link->sending || link->working || link->ready || link->side_ready || link->assembler.active;
+    return reg->phase <= REGISTER_IDLE && !reg->state.has_intent && !reg->job.attached &&
+           firmware->fn.owner == FN_OWNER_NONE && !printing && !talking;
+}
+
+static void step_update(struct firmware *firmware, mono_ms now)
+{
+    const struct cash_register *reg = &firmware->cash_register;
+    const struct update_view view = {.usable = firmware->boot_error == ERROR_NONE,
+                                     .proved = reg->facts.known && firmware->link.answered,
+                                     .quiet = quiet(firmware)};
+    update_step(&firmware->update, now, view);
 }
 
 uint32_t firmware_step(struct firmware *firmware, const struct moment *now)
@@ -115,7 +141,9 @@ uint32_t firmware_step(struct firmware *firmware, const struct moment *now)
         reg->settings_changed = false;
         spread_settings(firmware);
     }
+    ofd_client_pause(&firmware->ofd, firmware->update.phase == UPDATE_PHASE_CHECKING);
     ofd_client_step(&firmware->ofd, now);
+    step_update(firmware, now->mono);
     moved = moved || answered || firmware->fn.commands_sent != commands;
     if (!moved && firmware->fn.owner == FN_OWNER_NONE)
         moved = tidy(firmware);

@@ -17,11 +17,13 @@
 #include "firmware/ofd_client.h"
 #include "firmware/printer.h"
 #include "firmware/settings.h"
+#include "firmware/update.h"
 
-#define FIRMWARE_VERSION "0.1.0"
+#define FIRMWARE_VERSION OPENKKT_VERSION /* of the build: the file VERSION */
 
 struct firmware {
     const struct board *board;
+    struct journal_scratch scratch; /* of both journals: settings and jobs take turns */
     struct settings settings;
     struct journal journal;
     struct fn_client fn;
@@ -31,6 +33,7 @@ struct firmware {
     struct ofd_client ofd;
     struct link_server link;
     struct cash_register cash_register;
+    struct update update;
     uint16_t boot_error; /* enum error_code; not 0: only identity and status are answered */
 };
 

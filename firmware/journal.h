@@ -77,8 +77,16 @@ typedef void (*journal_build)(void *user, struct byte_writer *writer);
  * append made the sector begin. */
 typedef journal_build journal_checkpoint;
 
+/* Where a journal builds and reads records. Used within one call only (and by a visitor's or
+ * replay's payload, until that returns), so journals that never work inside each other's calls may
+ * share one. */
+struct journal_scratch {
+    uint8_t bytes[LIMIT_JOURNAL_RECORD_BYTES + JOURNAL_RECORD_HEADER_BYTES];
+};
+
 struct journal_region {
-    uint32_t first_sector, sectors; /* erase units of the board's flash; at least 3 */
+    uint32_t first_sector, sectors;  /* erase units of the board's flash; at least 3 */
+    struct journal_scratch *scratch; /* outlives the journal */
 };
 
 /* All fields are private except the counters. */
@@ -111,7 +119,7 @@ struct journal {
     /* Counted for the bench and the tests. */
     uint32_t flash_read_bytes, flash_programmed_bytes, flash_erases;
     uint32_t damaged_records; /* met while mounting: rotten or torn */
-    uint8_t scratch[LIMIT_JOURNAL_RECORD_BYTES + JOURNAL_RECORD_HEADER_BYTES];
+    uint8_t *scratch;         /* region.scratch->bytes */
 };
 
 /* Finds the log on flash, or makes an empty one on blank flash, and replays the newest state.

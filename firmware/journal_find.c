@@ -80,7 +80,7 @@ bool footer_put(struct journal *journal)
     uint32_t size = footer_size(journal->key_count);
     struct place place = place_back(journal, 0, journal->sector_size - size);
     struct byte_writer writer;
-    byte_writer_init(&writer, journal->scratch, sizeof(journal->scratch));
+    byte_writer_init(&writer, journal->scratch, sizeof(journal->region.scratch->bytes));
     for (uint32_t i = 0; i < journal->key_count; i++)
         put_u16le(&writer, journal->key_prints[i]);
     for (uint32_t i = 0; i < zones_of(journal->key_count); i++)

@@ -324,10 +324,11 @@ uint16_t journal_mount(struct journal *journal, const struct board *board,
                        struct journal_region region, journal_replay replay,
                        journal_checkpoint checkpoint, void *user)
 {
-    assert(board != NULL && checkpoint != NULL);
+    assert(board != NULL && checkpoint != NULL && region.scratch != NULL);
     memset(journal, 0, sizeof(*journal));
     journal->board = board;
     journal->region = region;
+    journal->scratch = region.scratch->bytes;
     journal->checkpoint = checkpoint;
     journal->user = user;
     if (!take_geometry(journal))

@@ -4,7 +4,9 @@
 #include <assert.h>
 #include <string.h>
 
-_Static_assert(LIMIT_REQUEST_BYTES == LINK_MESSAGE_MAX, "the request buffer holds any message");
+_Static_assert(LIMIT_REQUEST_BYTES <= LINK_MESSAGE_MAX, "the link knows no larger message");
+_Static_assert(LIMIT_REQUEST_BYTES >= LIMIT_SETTINGS_BYTES + LINK_JOB_HEADER_SIZE,
+               "registration and settings must fit");
 
 void link_server_init(struct link_server *link, const struct board *board)
 {
@@ -92,7 +94,8 @@ static void promote_side(struct link_server *link)
 
 static void receive_frame(struct link_server *link, const struct link_frame *frame)
 {
-    if (frame->kind != LINK_REQUEST)
+    /* Code 0 says "nobody waits" (link_server_waiting): as a request it would wait for ever. */
+    if (frame->kind != LINK_REQUEST || frame->code == 0)
         return;
     promote_side(link); /* nothing overtakes a job that waits */
     if (link->working || link->ready) {
@@ -100,12 +103,16 @@ static void receive_frame(struct link_server *link, const struct link_frame *fra
         return;
     }
     int added = link_assembler_add(&link->assembler, frame);
-    assert(added != -2); /* the buffer holds any message that a frame may belong to */
-    if (added == 1) {
-        link->request = (struct link_request){.code = link->assembler.code,
-                                              .exchange = link->assembler.exchange,
-                                              .body = link->message,
-                                              .size = link->assembler.length};
+    bool too_large = added == -2;
+    if (too_large) /* whose it is stands in the first fragment: enough to refuse it */
+        memcpy(link->message, frame->payload, frame->length);
+    if (added == 1 || too_large) {
+        link->request =
+            (struct link_request){.code = link->assembler.code,
+                                  .exchange = link->assembler.exchange,
+                                  .body = link->message,
+                                  .size = too_large ? frame->length : link->assembler.length,
+                                  .too_large = too_large};
         link->ready = true;
     }
 }
@@ -273,7 +280,7 @@ void link_server_answer(struct link_server *link, uint8_t code, uint16_t exchang
     uint16_t told = get_u16le(data);
     if (main && told >= ERROR_OUTCOME_UNKNOWN && is_job(link->side_request.code))
         link->side_ready = false;
-    link->sending = true;
+    link->sending = link->answered = true;
     link->out = data;
     link->out_size = size;
     link->out_offset = 0;

@@ -31,6 +31,7 @@ struct link_request {
     uint16_t exchange;
     const uint8_t *body;
     size_t size;
+    bool too_large; /* over LIMIT_REQUEST_BYTES: body is its first fragment only, to be refused */
 };
 
 struct link_event {
@@ -44,14 +45,15 @@ struct link_server {
     struct link_decoder decoder;
     struct link_assembler assembler;
     uint8_t
-        message[LINK_MESSAGE_MAX];   /* the request being received or worked on, or a big answer */
-    uint8_t small[LINK_SMALL_BYTES]; /* every other answer */
-    uint8_t side[LINK_FRAGMENT_MAX]; /* a request of one fragment that came meanwhile */
-    bool working;                    /* `message` belongs to the register */
-    bool announce;                   /* the first peer after a start is told LINK_EVENT_STARTED */
-    bool orphaned;                   /* whoever asked is gone */
-    bool ready;                      /* a whole request waits in `message` */
+        message[LIMIT_REQUEST_BYTES]; /* the request being received or worked on, or a big answer */
+    uint8_t small[LINK_SMALL_BYTES];  /* every other answer */
+    uint8_t side[LINK_FRAGMENT_MAX];  /* a request of one fragment that came meanwhile */
+    bool working;                     /* `message` belongs to the register */
+    bool announce;                    /* the first peer after a start is told LINK_EVENT_STARTED */
+    bool orphaned;                    /* whoever asked is gone */
+    bool ready;                       /* a whole request waits in `message` */
     bool side_ready;
+    bool answered; /* something was, since start */
     struct link_request request, side_request;
     /* Outgoing message. */
     bool sending;

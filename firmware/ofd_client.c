@@ -176,6 +176,8 @@ void ofd_close_quietly(struct ofd_client *ofd)
 
 static void step_idle(struct ofd_client *ofd, const struct moment *now)
 {
+    if (ofd->paused)
+        return;
     if (ofd->connected) {
         /* Late doubles of confirmations end here. */
         enum pump pump = ofd_pump_answer(ofd);
@@ -462,9 +464,28 @@ void ofd_client_wake(struct ofd_client *ofd)
     ofd->next_poll = 0;
 }
 
+void ofd_client_formed(struct ofd_client *ofd)
+{
+    if (ofd->report.queue_count > 0)
+        ofd->report.queue_count++;
+    ofd_client_wake(ofd);
+}
+
 void ofd_client_restart(struct ofd_client *ofd)
 {
     ofd->restart_wanted = true;
+}
+
+void ofd_client_pause(struct ofd_client *ofd, bool paused)
+{
+    if (paused != ofd->paused)
+        ofd->restart_wanted = true;
+    ofd->paused = paused;
+}
+
+bool ofd_client_is_closed(const struct ofd_client *ofd)
+{
+    return ofd->paused && !ofd->restart_wanted;
 }
 
 uint32_t ofd_client_take_confirmed(struct ofd_client *ofd)

@@ -74,6 +74,7 @@ struct ofd_client {
     bool rejected; /* an answer to the outstanding message was refused */
     bool cleared;  /* a connection left over in the FN was taken back */
     bool restart_wanted;
+    bool paused;
     char fn_number[17];
     uint32_t document;     /* being sent */
     uint32_t line_mark;    /* the FN client's command count after our last one */
@@ -92,10 +93,17 @@ void ofd_client_init(struct ofd_client *ofd, const struct board *board, struct f
                      const struct ofd_settings *settings);
 /* Moves on. Call every turn, after fn_client_step. */
 void ofd_client_step(struct ofd_client *ofd, const struct moment *now);
-/* A document was formed: look at the queue now instead of at the next poll. */
+/* Look at the FN's queue now instead of at the next poll. */
 void ofd_client_wake(struct ofd_client *ofd);
+/* A document was formed. Counted at once when others wait already, since an operator that keeps
+ * silent can keep the next look at the queue off for minutes. */
+void ofd_client_formed(struct ofd_client *ofd);
 /* Settings changed: drop the connection and start over. */
 void ofd_client_restart(struct ofd_client *ofd);
+/* Paused: the connection is closed and none is opened. */
+void ofd_client_pause(struct ofd_client *ofd, bool paused);
+/* True when it is paused and the board's network is closed. */
+bool ofd_client_is_closed(const struct ofd_client *ofd);
 /* Number of a document the operator has just confirmed, 0 when none; taking it clears it. */
 uint32_t ofd_client_take_confirmed(struct ofd_client *ofd);
 

@@ -184,6 +184,8 @@ void register_job_done(struct cash_register *reg, struct link_result *result)
     if (result->job == LINK_REGISTRATION) {
         reg->settings_changed = true;
     }
+    if (result->document != 0)
+        ofd_client_formed(reg->ofd);
     if (mine && reg->job.inner) {
         go_on_with_outer(reg);
         return;
@@ -200,8 +202,6 @@ void register_job_done(struct cash_register *reg, struct link_result *result)
         if (drawer && result->job != LINK_DRAWER_OPEN)
             drawer_open(reg->drawer, reg->now.mono);
     }
-    if (result->document != 0)
-        ofd_client_wake(reg->ofd);
     if (result->job == LINK_REGISTRATION)
         register_boot_again(reg, 0); /* asks the FN's facts anew */
 }

@@ -52,6 +52,9 @@ void register_answer_refusal(struct cash_register *reg, uint8_t code, uint16_t e
                              const struct refusal *why, const uint8_t *key, bool main);
 void register_answer_result(struct cash_register *reg, uint8_t code, uint16_t exchange,
                             const struct link_result *result, bool main);
+/* To UPDATE_BEGIN, which was taken earlier. */
+void register_answer_update(struct cash_register *reg, uint16_t exchange,
+                            const struct refusal *why);
 /* A known key: fills *done and gives 1; 0 unknown; < 0 flash error. */
 int register_find_done(struct cash_register *reg, const uint8_t key[KEY_SIZE],
                        struct job_done *done);

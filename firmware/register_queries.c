@@ -46,11 +46,24 @@ static void put_text(struct byte_writer *writer, uint16_t tag, const char *text)
     tlv_put_bytes(writer, tag, text, strlen(text));
 }
 
+/* What the maker signed it as, where there is such a thing. */
+static void put_version(const struct cash_register *reg, struct byte_writer *writer)
+{
+    char text[FIRMWARE_VERSION_TEXT];
+    const struct board_update *update = reg->board->update;
+    if (update != NULL && update->version != 0) {
+        firmware_version_text(update->version, text);
+        put_text(writer, TAG_FIRMWARE_VERSION, text);
+    } else {
+        put_text(writer, TAG_FIRMWARE_VERSION, FIRMWARE_VERSION);
+    }
+}
+
 static void put_identity(const struct cash_register *reg, struct byte_writer *writer)
 {
     put_text(writer, TAG_BOARD_SERIAL, reg->board->serial);
     put_text(writer, TAG_BOARD_MODEL, reg->board->model);
-    put_text(writer, TAG_FIRMWARE_VERSION, FIRMWARE_VERSION);
+    put_version(reg, writer);
     if (reg->facts.known)
         tlv_put_bytes(writer, TAG_FN_NUMBER, reg->facts.status.number, 16);
     /* While the FN is silent the settings still know what this register is registered for. */
@@ -64,7 +77,7 @@ static void put_identity(const struct cash_register *reg, struct byte_writer *wr
     }
     tlv_put_u8(writer, TAG_REGISTERED_FFD, registered ? cash_register_ffd(reg) : 0);
     tlv_put_u8(writer, TAG_PAPER_COLUMNS, reg->printer->columns);
-    tlv_put_u32(writer, TAG_MESSAGE_MAX, LINK_MESSAGE_MAX);
+    tlv_put_u32(writer, TAG_MESSAGE_MAX, LIMIT_REQUEST_BYTES);
 }
 
 static uint8_t shift_state(const struct cash_register *reg)
@@ -211,11 +224,49 @@ static void start_document_query(struct cash_register *reg, const struct link_re
     register_read_start(reg, READ_FOR_HOST, number);
 }
 
+static bool is_update(uint8_t code)
+{
+    return code >= LINK_UPDATE_STATUS && code <= LINK_UPDATE_FINISH;
+}
+
+/* An update works beside the register, between its jobs. */
+static void answer_update_request(struct cash_register *reg, const struct link_request *request,
+                                  bool main, struct byte_writer *writer)
+{
+    bool idle = reg->phase <= REGISTER_IDLE && !reg->job.attached;
+    struct refusal why;
+    if (update_request(reg->update, request, main, idle, reg->now.mono, &why, writer) ==
+        UPDATE_LATER)
+        return;
+    if (why.code != ERROR_NONE)
+        register_answer_refusal(reg, request->code, request->exchange, &why, NULL, main);
+    else
+        link_server_answer(reg->link, request->code, request->exchange, reg->link->small,
+                           writer->length, main);
+}
+
+void register_answer_update(struct cash_register *reg, uint16_t exchange, const struct refusal *why)
+{
+    static const uint8_t done[] = {ERROR_NONE, 0};
+    if (why->code != ERROR_NONE)
+        register_answer_refusal(reg, LINK_UPDATE_BEGIN, exchange, why, NULL, true);
+    else
+        link_server_answer(reg->link, LINK_UPDATE_BEGIN, exchange, done, sizeof done, true);
+}
+
 void register_query(struct cash_register *reg, const struct link_request *request, bool main)
 {
     struct byte_writer writer;
+    if (request->too_large) {
+        refuse_query(reg, request, main, ERROR_TOO_LARGE, 0);
+        return;
+    }
     byte_writer_init(&writer, reg->link->small, sizeof(reg->link->small));
     put_u16le(&writer, ERROR_NONE);
+    if (is_update(request->code)) {
+        answer_update_request(reg, request, main, &writer);
+        return;
+    }
     switch (request->code) {
     case LINK_IDENTITY:
         put_identity(reg, &writer);

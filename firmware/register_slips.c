@@ -16,7 +16,8 @@
 
 _Static_assert(LIMIT_SLIP_BODY_BYTES + SLIP_PAYLOAD_HEAD <= LIMIT_JOURNAL_RECORD_BYTES,
                "a slip's text is one journal record");
-_Static_assert(LIMIT_SPOOL_BYTES >= RECEIPT_TLV_MAX + 2048, "the largest receipt can be printed");
+_Static_assert(LIMIT_SPOOL_BYTES >= LIMIT_RECEIPT_BYTES + 2048,
+               "the largest receipt can be printed");
 
 #define DOCUMENT_PARTS      96u   /* a document, cut at the items that have text under them */
 #define SLIP_SETTINGS_BYTES 2048u /* at most that much comes from the settings */

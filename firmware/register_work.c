@@ -137,8 +137,13 @@ static void on_job_status(struct cash_register *reg)
 
 static void explain_refusal(struct cash_register *reg)
 {
+    const struct ofd_report *report = &reg->ofd->report;
+    /* An FN that was just switched on learns the time from the document it refuses, so its warning
+     * is not there yet; the board's own calendar tells as well. */
+    bool overdue = (reg->facts.status.warnings & FN_WARNING_OFD) != 0 ||
+                   (report->queue_count > 0 && report->days_left == 0);
     fn_refusal(reg->fn, &reg->why);
-    if (reg->fn->answer == FN_STORAGE && (reg->facts.status.warnings & FN_WARNING_OFD) != 0)
+    if (reg->fn->answer == FN_STORAGE && overdue)
         reg->why.code = ERROR_OFD_OVERDUE;
 }
 

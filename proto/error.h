@@ -42,7 +42,7 @@ enum error_code {
     ERROR_TAX_SYSTEM = 118,        /* tax system not registered, or more than one bit */
     ERROR_VAT_RATE = 119,          /* VAT rate unknown */
     ERROR_NO_ITEMS = 120,
-    ERROR_TOO_LARGE = 121,            /* receipt larger than the FN takes */
+    ERROR_TOO_LARGE = 121,            /* receipt larger than FN or board take */
     ERROR_KEY_CONFLICT = 122,         /* same key, other content */
     ERROR_NOT_FOUND = 123,            /* no such document, key or setting */
     ERROR_TASK_UNSUPPORTED = 124,     /* task type not supported (JSON error 11) */
@@ -51,6 +51,14 @@ enum error_code {
     ERROR_CONTACT = 127,              /* buyer phone or e-mail missing or malformed */
     ERROR_CREDIT_PAYMENT_ALONE = 128, /* 1214 = 7 must be the only item */
     ERROR_CASHIER_MISSING = 129,      /* 1021 absent and no cashier in the shift */
+    ERROR_UPDATE_IMAGE = 130,         /* no firmware image, or damaged, or cut short; expected: enum
+                                         firmware_image_error */
+    ERROR_UPDATE_BOARD = 131,         /* firmware for another board, or for the slot that runs */
+    ERROR_UPDATE_VERSION = 132,     /* not newer than what runs; expected: that, as in the header */
+    ERROR_UPDATE_SIGNATURE = 133,   /* firmware not signed by the board's maker */
+    ERROR_UPDATE_ORDER = 134,       /* a piece out of turn; expected: the next offset */
+    ERROR_UPDATE_UNSUPPORTED = 135, /* this board's firmware is replaced in another way */
+    ERROR_UPDATE_TRIAL = 136,       /* the running firmware has not confirmed itself yet */
 
     ERROR_SHIFT_CLOSED = 200,
     ERROR_SHIFT_OPEN = 201,
@@ -87,8 +95,10 @@ enum error_code {
     ERROR_JOURNAL_FULL = 409,
     ERROR_JOURNAL_FAULT = 410, /* flash does not hold what was written */
     ERROR_FFD_UNSUPPORTED = 411,
-    ERROR_QUEUE_STORE = 412, /* the driver's database cannot be read or written */
-    ERROR_FN_ARCHIVE = 413,  /* the document's text is no longer in the FN */
+    ERROR_QUEUE_STORE = 412,        /* the driver's database cannot be read or written */
+    ERROR_FN_ARCHIVE = 413,         /* the document's text is no longer in the FN */
+    ERROR_UPDATE_FLASH = 414,       /* the firmware's slot does not hold what was written */
+    ERROR_UPDATE_ROLLED_BACK = 415, /* the new firmware did not confirm itself: the old one runs */
 
     ERROR_INTERNAL = 500,
 

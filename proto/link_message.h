@@ -29,6 +29,15 @@ enum link_code {
                           [DOCUMENT_TICKET], DOCUMENT_BODY */
     LINK_SETTINGS = 7, /* -> 62090-62099 */
 
+    /* Update of the firmware: no key, since sending one again does no harm. Refused with BUSY while
+     * a job is worked on. */
+    LINK_UPDATE_STATUS = 8,  /* -> FIRMWARE_VERSION, 62084-62089 */
+    LINK_UPDATE_BEGIN = 9,   /* request: the image's header -> nothing. Judged whole, signature too;
+                                then the free slot is erased */
+    LINK_UPDATE_DATA = 10,   /* request: u32 offset behind the header, bytes -> nothing; in order */
+    LINK_UPDATE_FINISH = 11, /* request: the header again -> nothing. A whole image is on trial from
+                                the board's next start, which follows */
+
     /* Jobs: key (16), device tag (u32 LE), then TLV. Numbers are also the job kinds
      * in the journal. */
     LINK_JOB_FIRST = 32,
@@ -105,6 +114,15 @@ bool link_answer_get(const uint8_t *payload, size_t size, struct refusal *refusa
                      const uint8_t **body, size_t *body_size);
 
 /* Values of state tags. */
+enum link_update_state {
+    UPDATE_NONE = 0,
+    UPDATE_RECEIVING = 1,
+    UPDATE_CHECKING = 2,
+    UPDATE_RESTARTING = 3, /* as soon as no job, slip or answer is under way */
+    UPDATE_ON_TRIAL = 4,
+    UPDATE_CONFIRMED = 5,
+    UPDATE_ROLLED_BACK = 6
+};
 enum shift_state { SHIFT_CLOSED = 0, SHIFT_OPEN = 1, SHIFT_EXPIRED = 2 };
 enum paper_state {
     PAPER_OK = 0,

@@ -1,31 +1,26 @@
 /* kkt-fn: the emulated fiscal storage module alone, on TCP or a unix socket in place of its UART.
  *
  * The plug carries the power: each new connection starts a new power session, as when a board with
- * this module is switched on. One client at a time; the next one waits.
+ * this module is switched on. One client at a time; the next one waits. `kkt-fn ctl` meddles with a
+ * running module over its control socket.
  */
-#include <arpa/inet.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <getopt.h>
-#include <netdb.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/un.h>
-#include <time.h>
-#include <unistd.h>
 
-#include "board/fn/fnm.h"
+#include "board/panel/panel_socket.h"
+#include "board/posix/posix_clock.h"
+#include "board/posix/posix_device_verbs.h"
+#include "board/posix/posix_uart.h"
 
 #define DEFAULT_LISTEN "127.0.0.1:7779"
 #define EXIT_USAGE     2
-#define CHUNK          4096u
+#define BUFFER_BYTES   8192u
+#define POLL_MS_MAX    1000u
 
 static volatile sig_atomic_t stopped;
 
@@ -35,17 +30,23 @@ static void on_signal(int number)
     stopped = 1;
 }
 
-static uint64_t now_ms(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * 1000u + (uint64_t)now.tv_nsec / 1000000u;
-}
+static const char verb_list[] =
+    "ctl verbs:\n"
+    "  off|on                  deaf and silent, as if unplugged; back\n"
+    "  drop-answers N          the next N answers are lost, ENQ brings them\n"
+    "  lose-answers N          the next N answers are lost for good\n"
+    "  corrupt N               the next N answers have a wrong CRC\n"
+    "  answer-code CODE        the next command is not done and answered with CODE\n"
+    "  delay MS                of every answer from now on; 0 ends it\n"
+    "  power-before-commit|power-after-commit|store-error [N]\n"
+    "  advance SECONDS         the module's timer runs ahead\n"
+    "  stats [--json]\n";
 
 static void usage(FILE *out)
 {
     fputs("usage: kkt-fn --store FILE [--serial NNN] [--listen HOST:PORT | --listen unix:PATH]\n"
-          "              [--accept-unsigned] [--key-days N] [--verbose]\n"
+          "              [--ctl unix:PATH] [--accept-unsigned] [--key-days N] [--verbose]\n"
+          "       kkt-fn ctl --ctl unix:PATH VERB ...\n"
           "\n"
           "Emulates a fiscal storage module behind its UART protocol. A debug module: its\n"
           "fiscal signs are not certified and no tax office accepts them.\n"
@@ -53,10 +54,13 @@ static void usage(FILE *out)
           "  --store FILE       the module's memory; created when absent\n"
           "  --serial NNN       16 digits of a new module (default 9999078900005488)\n"
           "  --listen ADDRESS   default " DEFAULT_LISTEN "\n"
+          "  --ctl unix:PATH    socket of the control panel\n"
           "  --accept-unsigned  take operator confirmations without checking their signs\n"
           "  --key-days N       life of a new module's key, 1 to 3650 (default 410)\n"
-          "  --verbose          one line a command, not only a document\n",
+          "  --verbose          one line a command, not only a document\n"
+          "\n",
           out);
+    fputs(verb_list, out);
 }
 
 static void trace(void *context, const char *line)
@@ -68,147 +72,132 @@ static void trace(void *context, const char *line)
     fflush(stdout);
 }
 
-static int listen_unix(const char *path)
+/* ---- the module and what is around it ---- */
+
+struct device {
+    struct posix_fn fn; /* built in: this process is the module */
+    struct posix_uart uart;
+    struct panel_socket ctl;
+    mono_ms started;
+};
+
+static int stats(struct panel_request *request)
 {
-    struct sockaddr_un address = {.sun_family = AF_UNIX};
-    size_t length = strlen(path);
-    if (length >= sizeof address.sun_path) {
-        errno = ENAMETOOLONG;
-        return -1;
-    }
-    memcpy(address.sun_path, path, length + 1);
-    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    struct stat status;
-    if (lstat(path, &status) == 0 && S_ISSOCK(status.st_mode))
-        unlink(path); /* left by an earlier run; anything else there is not ours */
-    if (fd >= 0 &&
-        (bind(fd, (struct sockaddr *)&address, sizeof address) != 0 || listen(fd, 4) != 0)) {
-        close(fd);
-        return -1;
-    }
-    return fd;
+    const struct device *device = request->part;
+    bool json = request->argument != NULL;
+    unsigned long long uptime_ms = request->now_ms - device->started;
+    panel_say(request, json ? "{\"uptime_ms\":%llu" : "uptime_ms                %llu\n", uptime_ms);
+    posix_count_fn(request, json, &device->fn);
+    panel_say(request, json ? "}\n" : "");
+    return PANEL_DONE;
 }
 
-static int listen_tcp(const char *where)
-{
-    char host[256];
-    const char *colon = strrchr(where, ':');
-    if (colon == NULL || (size_t)(colon - where) >= sizeof host) {
-        errno = EINVAL;
-        return -1;
+#define FN(words, argument, function, parameter)                                                   \
+    {                                                                                              \
+        words, argument, function, parameter, offsetof(struct device, fn), false                   \
     }
-    memcpy(host, where, (size_t)(colon - where));
-    host[colon - where] = 0;
-    struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE};
-    struct addrinfo *found;
-    if (getaddrinfo(host[0] != 0 ? host : NULL, colon + 1, &hints, &found) != 0) {
-        errno = EADDRNOTAVAIL;
-        return -1;
-    }
-    int fd = socket(found->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    int on = 1;
-    if (fd >= 0)
-        setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-    if (fd >= 0 && (bind(fd, found->ai_addr, found->ai_addrlen) != 0 || listen(fd, 4) != 0)) {
-        close(fd);
-        fd = -1;
-    }
-    freeaddrinfo(found);
-    return fd;
-}
 
-static int open_listener(const char *where)
-{
-    return strncmp(where, "unix:", 5) == 0 ? listen_unix(where + 5) : listen_tcp(where);
-}
+static const struct panel_verb verbs[] = {
+    FN("off", NULL, posix_verb_fn_off, 1),
+    FN("on", NULL, posix_verb_fn_off, 0),
+    FN("drop-answers", "TIMES", posix_verb_fn_fault, FNM_FAULT_DROP_ANSWER),
+    FN("lose-answers", "TIMES", posix_verb_fn_fault, FNM_FAULT_LOSE_ANSWER),
+    FN("corrupt", "TIMES", posix_verb_fn_fault, FNM_FAULT_CORRUPT_CRC),
+    FN("answer-code", "CODE", posix_verb_fn_fault, FNM_FAULT_ANSWER_CODE),
+    FN("delay", "MILLISECONDS", posix_verb_fn_fault, FNM_FAULT_DELAY),
+    FN("power-before-commit", "[TIMES]", posix_verb_fn_fault, FNM_FAULT_POWER_BEFORE_COMMIT),
+    FN("power-after-commit", "[TIMES]", posix_verb_fn_fault, FNM_FAULT_POWER_AFTER_COMMIT),
+    FN("store-error", "[TIMES]", posix_verb_fn_fault, FNM_FAULT_STORE_ERROR),
+    FN("advance", "SECONDS", posix_verb_fn_advance, 0),
+    {"stats", "[--json]", stats, 0, 0, true},
+};
 
-static void announce(int fd, const char *where, const char *serial)
+static void heard(void *device, const char *line)
 {
-    struct sockaddr_storage address;
-    socklen_t size = sizeof address;
-    char host[NI_MAXHOST], port[NI_MAXSERV];
-    if (strncmp(where, "unix:", 5) != 0 &&
-        getsockname(fd, (struct sockaddr *)&address, &size) == 0 &&
-        getnameinfo((struct sockaddr *)&address, size, host, sizeof host, port, sizeof port,
-                    NI_NUMERICHOST | NI_NUMERICSERV) == 0)
-        printf("module %s listens on %s:%s\n", serial, host, port);
-    else
-        printf("module %s listens on %s\n", serial, where);
+    (void)device;
+    printf("ctl %s\n", line);
     fflush(stdout);
 }
 
-/* False: the client has gone. */
-static bool pump(struct fnm *fnm, int client, short events)
+static int answer(void *context, const char *line, char *text, size_t capacity)
 {
-    uint8_t bytes[CHUNK];
-    if ((events & (POLLIN | POLLHUP | POLLERR)) != 0) {
-        ssize_t got = recv(client, bytes, sizeof bytes, 0);
-        if (got == 0 || (got < 0 && errno != EAGAIN && errno != EINTR))
-            return false;
-        if (got > 0)
-            fnm_feed(fnm, bytes, (size_t)got, now_ms());
-    }
-    /* The client's socket blocks on sending: its buffers hold far more than one answer. */
-    for (size_t size; (size = fnm_output(fnm, bytes, sizeof bytes, now_ms())) > 0;) {
-        for (size_t sent = 0; sent < size;) {
-            ssize_t done = send(client, bytes + sent, size - sent, MSG_NOSIGNAL);
-            if (done < 0 && errno == EINTR && !stopped)
-                continue;
-            if (done <= 0)
-                return false;
-            sent += (size_t)done;
-        }
-    }
-    return true;
+    const struct panel panel = {verbs, sizeof verbs / sizeof verbs[0], verb_list, heard};
+    return (int)panel_execute(&panel, context, line, posix_mono_ms(), text, capacity);
 }
 
-static int serve(struct fnm *fnm, int listener)
+/* ---- the loop ---- */
+
+static void tell(const char *text)
 {
-    int client = -1;
+    printf("register %s\n", text);
+    fflush(stdout);
+}
+
+/* Bytes between the plug and the module. */
+static void pump(struct device *device, short revents)
+{
+    uint8_t bytes[BUFFER_BYTES];
+    struct posix_stream *plug = &device->uart.stream;
+    mono_ms now = posix_mono_ms();
+    enum posix_uart_event event = posix_uart_pump(&device->uart, revents);
+    if (event == POSIX_UART_PLUGGED || event == POSIX_UART_GONE)
+        posix_buffer_clear(&device->fn.stream.in); /* answers to the one before */
+    if (event == POSIX_UART_PLUGGED)
+        fnm_power_cycle(device->fn.module);
+    if (event == POSIX_UART_PLUGGED || event == POSIX_UART_GONE)
+        tell(event == POSIX_UART_PLUGGED ? "connected" : "disconnected");
+    size_t size = posix_buffer_take(&plug->in, bytes, sizeof bytes);
+    if (size > 0)
+        posix_fn_write(&device->fn, bytes, size, now);
+    posix_fn_pump(&device->fn, false, now);
+    if (plug->fd < 0)
+        return;
+    size_t room = posix_buffer_room(&plug->out);
+    int answered = posix_fn_read(&device->fn, bytes, room < sizeof bytes ? room : sizeof bytes);
+    if (answered > 0)
+        posix_buffer_put(&plug->out, bytes, (size_t)answered);
+    posix_stream_flush(plug); /* a dead peer is found by the next pump */
+}
+
+static int serve(struct device *device)
+{
+    struct pollfd entries[1 + PANEL_POLL];
     while (!stopped) {
-        uint64_t due = client >= 0 ? fnm_output_due_ms(fnm, now_ms()) : UINT64_MAX;
-        struct pollfd waiting = {.fd = client >= 0 ? client : listener, .events = POLLIN};
-        int ready = poll(&waiting, 1, due > 1000 ? 1000 : (int)due);
+        uint64_t due = posix_fn_due_ms(&device->fn, posix_mono_ms());
+        posix_uart_poll(&device->uart, &entries[0]);
+        unsigned count = 1 + panel_socket_poll(&device->ctl, entries + 1);
+        int ready = poll(entries, count, (int)(due > POLL_MS_MAX ? POLL_MS_MAX : due));
         if (ready < 0 && errno != EINTR)
             return EXIT_FAILURE;
-        if (client < 0 && ready > 0) {
-            client = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
-            if (client < 0)
-                continue;
-            int on = 1;
-            setsockopt(client, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-            fnm_power_cycle(fnm);
-            printf("register connected\n");
-            fflush(stdout);
-        } else if (client >= 0 && ready >= 0 && !pump(fnm, client, waiting.revents)) {
-            close(client);
-            client = -1;
-            printf("register disconnected\n");
-            fflush(stdout);
-        }
+        if (ready > 0)
+            panel_socket_serve(&device->ctl, entries + 1, count - 1, answer, device);
+        pump(device, ready > 0 ? entries[0].revents : 0);
     }
-    if (client >= 0)
-        close(client);
     return EXIT_SUCCESS;
 }
 
 struct settings {
     struct fnm_options module;
-    const char *where;
+    const char *where, *ctl;
+    bool is_client;
     bool verbose;
 };
 
 /* -1: go on; otherwise the exit code. */
 static int parse_options(int argc, char **argv, struct settings *settings)
 {
-    static const struct option options[] = {
-        {"store", required_argument, NULL, 's'},    {"serial", required_argument, NULL, 'n'},
-        {"listen", required_argument, NULL, 'l'},   {"accept-unsigned", no_argument, NULL, 'a'},
-        {"key-days", required_argument, NULL, 'k'}, {"verbose", no_argument, NULL, 'v'},
-        {"help", no_argument, NULL, 'h'},           {NULL, 0, NULL, 0}};
+    static const struct option options[] = {{"store", required_argument, NULL, 's'},
+                                            {"serial", required_argument, NULL, 'n'},
+                                            {"listen", required_argument, NULL, 'l'},
+                                            {"accept-unsigned", no_argument, NULL, 'a'},
+                                            {"ctl", required_argument, NULL, 'c'},
+                                            {"key-days", required_argument, NULL, 'k'},
+                                            {"verbose", no_argument, NULL, 'v'},
+                                            {"help", no_argument, NULL, 'h'},
+                                            {NULL, 0, NULL, 0}};
     char *end;
     unsigned long days;
-    for (int option; (option = getopt_long(argc, argv, "", options, NULL)) != -1;) {
+    for (int option; (option = getopt_long(argc, argv, "+", options, NULL)) != -1;) {
         switch (option) {
         case 's':
             settings->module.store_path = optarg;
@@ -222,6 +211,9 @@ static int parse_options(int argc, char **argv, struct settings *settings)
             break;
         case 'l':
             settings->where = optarg;
+            break;
+        case 'c':
+            settings->ctl = optarg;
             break;
         case 'a':
             settings->module.accept_unsigned_confirmations = true;
@@ -245,6 +237,8 @@ static int parse_options(int argc, char **argv, struct settings *settings)
             return EXIT_USAGE;
         }
     }
+    if (settings->is_client)
+        return -1;
     if (settings->module.store_path == NULL || optind != argc) {
         usage(stderr);
         return EXIT_USAGE;
@@ -252,34 +246,56 @@ static int parse_options(int argc, char **argv, struct settings *settings)
     return -1;
 }
 
+static int run(const struct settings *settings)
+{
+    struct device device = {.started = posix_mono_ms()};
+    struct posix_console console = {.dir_fd = -1, .log_fd = -1, .quiet = true};
+    const struct posix_fn_options options = {.module = settings->module};
+    bool verbose = settings->verbose;
+    char name[300];
+    char error[256];
+    panel_socket_init(&device.ctl);
+    if (!posix_fn_open(&device.fn, &console, &options, error, sizeof error)) {
+        fprintf(stderr, "kkt-fn: %s\n", error);
+        posix_fn_close(&device.fn);
+        return EXIT_FAILURE;
+    }
+    int result = EXIT_FAILURE;
+    /* The store's lock comes first: who has it owns the sockets. */
+    if (!posix_uart_open(&device.uart, settings->where, BUFFER_BYTES, BUFFER_BYTES, error,
+                         sizeof error)) {
+        fprintf(stderr, "kkt-fn: %s\n", error);
+    } else if (settings->ctl != NULL && !panel_socket_open(&device.ctl, settings->ctl)) {
+        fprintf(stderr, "kkt-fn: cannot listen on %s: %s\n", settings->ctl, strerror(errno));
+    } else {
+        fnm_set_trace(device.fn.module, trace, &verbose);
+        posix_uart_name(&device.uart, name, sizeof name);
+        printf("module %s listens on %s\n", fnm_serial(device.fn.module), name);
+        fflush(stdout);
+        result = serve(&device);
+    }
+    panel_socket_close(&device.ctl);
+    posix_uart_close(&device.uart);
+    posix_fn_close(&device.fn);
+    return result;
+}
+
 int main(int argc, char **argv)
 {
     struct settings settings = {.where = DEFAULT_LISTEN};
+    if (argc > 1 && strcmp(argv[1], "ctl") == 0) {
+        settings.is_client = true;
+        argc--, argv++;
+    }
     int code = parse_options(argc, argv, &settings);
     if (code >= 0)
         return code;
+    if (settings.is_client) {
+        const struct panel_call call = {"kkt-fn", verb_list, settings.ctl, false};
+        return panel_call(&call, argc - optind, argv + optind);
+    }
     struct sigaction action = {.sa_handler = on_signal};
     sigaction(SIGTERM, &action, NULL);
     sigaction(SIGINT, &action, NULL);
-
-    char error[256];
-    struct fnm *fnm = fnm_open(&settings.module, error, sizeof error);
-    if (fnm == NULL) {
-        fprintf(stderr, "kkt-fn: %s\n", error);
-        return EXIT_FAILURE;
-    }
-    int listener = open_listener(settings.where);
-    if (listener < 0) {
-        fprintf(stderr, "kkt-fn: cannot listen on %s: %s\n", settings.where, strerror(errno));
-        fnm_close(fnm);
-        return EXIT_FAILURE;
-    }
-    fnm_set_trace(fnm, trace, &settings.verbose);
-    announce(listener, settings.where, fnm_serial(fnm));
-    int result = serve(fnm, listener);
-    close(listener);
-    if (strncmp(settings.where, "unix:", 5) == 0)
-        unlink(settings.where + 5);
-    fnm_close(fnm);
-    return result;
+    return run(&settings);
 }

@@ -3,9 +3,6 @@
 #include <limits.h>
 #include <string.h>
 
-#include <mbedtls/error.h>
-#include <mbedtls/net_sockets.h>
-
 #define DAY_S 86400u
 /* The register's clock is local time, and may be set by hand. */
 #define CLOCK_SLACK_S  (26u * 3600u)
@@ -78,6 +75,20 @@ static int die(struct tls_stream *stream, int error)
     return -1;
 }
 
+/* A small board has no room for records of full length; the server may keep to what it asks for.
+ * mbedtls_ssl_conf_max_frag_len would refuse more than our own records hold, but a limit for both
+ * need not be reached by both, and a certificate that is cut over two records cannot be read. */
+static void ask_for_short_records(mbedtls_ssl_config *config)
+{
+#if defined(MBEDTLS_SSL_MAX_FRAGMENT_LENGTH) && MBEDTLS_SSL_IN_CONTENT_LEN < 16384
+    config->mfl_code = MBEDTLS_SSL_IN_CONTENT_LEN >= 4096   ? MBEDTLS_SSL_MAX_FRAG_LEN_4096
+                       : MBEDTLS_SSL_IN_CONTENT_LEN >= 2048 ? MBEDTLS_SSL_MAX_FRAG_LEN_2048
+                                                            : MBEDTLS_SSL_MAX_FRAG_LEN_1024;
+#else
+    (void)config;
+#endif
+}
+
 static int configure(struct tls_stream *stream, const char *server_name)
 {
     mbedtls_ssl_config *config = &stream->config;
@@ -92,8 +103,13 @@ static int configure(struct tls_stream *stream, const char *server_name)
     mbedtls_ssl_conf_ca_chain(config, &stream->ca, NULL);
     mbedtls_ssl_conf_rng(config, mbedtls_ctr_drbg_random, &stream->drbg);
     mbedtls_ssl_conf_verify(config, judge_dates, stream);
+#if defined(MBEDTLS_SSL_RENEGOTIATION)
     mbedtls_ssl_conf_renegotiation(config, MBEDTLS_SSL_RENEGOTIATION_DISABLED);
+#endif
+#if defined(MBEDTLS_SSL_SESSION_TICKETS)
     mbedtls_ssl_conf_session_tickets(config, MBEDTLS_SSL_SESSION_TICKETS_DISABLED);
+#endif
+    ask_for_short_records(config);
     result = mbedtls_ssl_setup(&stream->ssl, config);
     if (result == 0)
         result = mbedtls_ssl_set_hostname(&stream->ssl, server_name);
@@ -124,9 +140,12 @@ int tls_stream_init(struct tls_stream *stream, const struct tls_stream_io *io,
     return result == 0 ? 0 : die(stream, result);
 }
 
-static bool again(int result)
+/* The last of them: elliptic curves worked in slices, where mbedTLS is built so. */
+static bool again(struct tls_stream *stream, int result)
 {
-    return result == MBEDTLS_ERR_SSL_WANT_READ || result == MBEDTLS_ERR_SSL_WANT_WRITE;
+    stream->working = result == MBEDTLS_ERR_SSL_CRYPTO_IN_PROGRESS;
+    return stream->working || result == MBEDTLS_ERR_SSL_WANT_READ ||
+           result == MBEDTLS_ERR_SSL_WANT_WRITE;
 }
 
 int tls_stream_handshake(struct tls_stream *stream)
@@ -137,7 +156,7 @@ int tls_stream_handshake(struct tls_stream *stream)
     if (stream->state != TLS_STREAM_HANDSHAKE)
         return -1;
     result = mbedtls_ssl_handshake(&stream->ssl);
-    if (again(result))
+    if (again(stream, result))
         return 0;
     stream->verify = mbedtls_ssl_get_verify_result(&stream->ssl);
     if (stream->verify == UINT32_MAX)
@@ -158,9 +177,32 @@ int tls_stream_read(struct tls_stream *stream, uint8_t *data, size_t size)
     result = mbedtls_ssl_read(&stream->ssl, data, size > INT_MAX ? INT_MAX : size);
     if (result > 0)
         return result;
-    if (again(result))
+    if (again(stream, result))
         return 0;
     return die(stream, result == 0 ? MBEDTLS_ERR_SSL_CONN_EOF : result);
+}
+
+int tls_stream_waiting(struct tls_stream *stream)
+{
+    size_t ready;
+    uint8_t nothing;
+    int result = 0;
+    if (stream->state != TLS_STREAM_OPEN)
+        return stream->state == TLS_STREAM_HANDSHAKE ? 0 : -1;
+    /* A read of no bytes fetches the next record and leaves it; 0 may also be the end. */
+    if (mbedtls_ssl_get_bytes_avail(&stream->ssl) == 0)
+        result = mbedtls_ssl_read(&stream->ssl, &nothing, 0);
+    ready = mbedtls_ssl_get_bytes_avail(&stream->ssl);
+    if (ready > 0)
+        return ready > INT_MAX ? INT_MAX : (int)ready;
+    if (again(stream, result))
+        return 0;
+    return die(stream, result == 0 ? MBEDTLS_ERR_SSL_CONN_EOF : result);
+}
+
+bool tls_stream_is_working(const struct tls_stream *stream)
+{
+    return stream->working;
 }
 
 int tls_stream_write(struct tls_stream *stream, const uint8_t *data, size_t size)
@@ -184,7 +226,7 @@ int tls_stream_write(struct tls_stream *stream, const uint8_t *data, size_t size
         stream->pending = 0;
         return result;
     }
-    if (again(result)) {
+    if (again(stream, result)) {
         stream->pending = size;
         return 0;
     }

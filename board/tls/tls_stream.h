@@ -50,6 +50,7 @@ struct tls_stream {
     enum tls_stream_state state;
     int error;       /* mbedTLS error, negative; 0 none */
     uint32_t verify; /* MBEDTLS_X509_BADCERT_... when the certificate was refused */
+    bool working;    /* the last call stopped because a slice of its sums was done */
     size_t pending;  /* bytes of a write that mbedTLS has taken but not yet sent */
     mbedtls_ssl_context ssl;
     mbedtls_ssl_config config;
@@ -67,6 +68,12 @@ int tls_stream_init(struct tls_stream *stream, const struct tls_stream_io *io,
 int tls_stream_handshake(struct tls_stream *stream);
 /* > 0 bytes read, 0 nothing now, < 0 dead (closed by the peer, or damaged). */
 int tls_stream_read(struct tls_stream *stream, uint8_t *data, size_t size);
+/* > 0 bytes that a read would bring, 0 none now, < 0 dead: tells the end of a stream without
+ * reading it. */
+int tls_stream_waiting(struct tls_stream *stream);
+/* True: the last call returned 0 because it works in slices (a microcontroller); call it again at
+ * once, no byte need move. */
+bool tls_stream_is_working(const struct tls_stream *stream);
 /* > 0 bytes taken, 0 nothing now, < 0 dead. After a 0 the caller offers the same bytes again (it
  * may have more behind them). */
 int tls_stream_write(struct tls_stream *stream, const uint8_t *data, size_t size);

@@ -21,6 +21,8 @@
 #include "tests/unit/job_records.h"
 #include "tests/unit/ram_flash.h"
 
+static struct journal_scratch test_scratch;
+
 #define UNIT     4096u
 #define PAGE     256u
 #define KEPT     20000u /* jobs among which a key is looked up */
@@ -104,7 +106,7 @@ static struct shop *open_shop(uint32_t size, uint32_t first)
     assert(shop != NULL);
     ram_flash_init(&shop->flash, size, UNIT, PAGE, 0xFF);
     ram_flash_board(&shop->flash, &shop->board);
-    shop->region = (struct journal_region){first, size / UNIT - first};
+    shop->region = (struct journal_region){first, size / UNIT - first, &test_scratch};
     register_state_init(&shop->state);
     mount(shop);
     return shop;

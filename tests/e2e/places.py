@@ -34,8 +34,9 @@ class Places:
         return sorted(set().union(*(place for _, place in self.named)))
 
 
-def read(run, jobs, board_state, operator_store):
-    """run(PROGRAM, ARGUMENTS...) gives what the program printed; jobs is the list of `kkt --json queue list --all`."""
+def read(run, jobs, board_state, operator_store, journal=None, unfinished_too=False):
+    """run(PROGRAM, ARGUMENTS...) gives what the program printed; jobs is the list of `kkt --json queue list --all`; journal: where the board's
+    journal lies, for `kkt-board journal`, when not in board_state. unfinished_too: a job that is not done is in no queue, instead of an error."""
     def lines(*arguments):
         return [json.loads(line) for line in run(*arguments).splitlines() if line.strip()]
 
@@ -43,10 +44,12 @@ def read(run, jobs, board_state, operator_store):
     places.jobs = jobs
     for job in jobs:
         if job["state"] not in ("done", "confirmed"):
+            if unfinished_too:
+                continue
             raise Unfinished(f"unfinished or refused in the driver's queue: {job}")
         if job.get("fiscalDocumentNumber") and job["job"] != "copy":
             places.queue[(job["fiscalDocumentNumber"], int(job["fiscalDocumentSign"]))] += 1
-    for record in lines("kkt-board", "journal", "--state", board_state, "--json"):
+    for record in lines("kkt-board", "journal", *(journal or ("--state", board_state)), "--json"):
         if record["type"] != "done":
             continue
         places.done.append(record)
@@ -67,7 +70,9 @@ def is_repeated(text):
 
 
 def read_paper(places, slips, folder):
-    """Whole slips. A slip that says it replaces an interrupted one voids that one, so only it counts."""
+    """Whole slips. A slip that says it replaces an interrupted one voids that one, so only it counts.
+
+    A head that lives on when its board dies sees one slip from cut to cut where the new board cut the torn piece off: it lacks its last lines."""
     for slip in slips:
         with open(os.path.join(folder, slip["text"]), encoding="utf-8") as file:
             text = file.read().split("\n")
@@ -77,6 +82,9 @@ def read_paper(places, slips, folder):
             continue
         field = {line.split()[0]: line.split()[-1] for line in text if line.split()[:1] in (["ФД"], ["ФП"])}
         if any(line.strip() == "КОПИЯ" for line in text):
+            continue
+        if "ФД" in field and "ФП" not in field:
+            places.torn += 1
             continue
         if "ФД" not in field:
             places.other_slips.append(text)

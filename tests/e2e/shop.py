@@ -1,6 +1,6 @@
 """A shop for tests: one board, one operator, one queue, in a temporary folder; and what all of them say about each other.
 
-Used by bad_input.py, bad_bytes.py and kills.py. A Shop starts kkt-board (and kkt-ofd) as a user would, works through `kkt`, and can tell
+Used by bad_input.py, bad_bytes.py and kills.py. A Shop starts a board (kkt-board, or one in QEMU: tills.py) and kkt-ofd as a user would, works through `kkt`, and can tell
 with facts() everything a refused task must leave alone.
 """
 import contextlib
@@ -12,6 +12,8 @@ import subprocess
 import tempfile
 import time
 import uuid
+
+import tills
 
 START_S = 20
 SETTLE_S = 20
@@ -65,10 +67,13 @@ class Answer:
 class Shop:
     """Context manager: leaves neither processes nor files (files only in a folder that it was given)."""
 
+    board = "posix"  # which one every shop has, of tills.BOARDS
+
     def __init__(self, build, serial="00000000000000000042", operator=True, tls=False, options=(), folder=None):
         self.root = folder
         self.build, self.serial, self.with_operator, self.tls = os.path.abspath(build), serial, operator, tls
-        self.options = ["--drawer-close", "30", *options]
+        # A board in QEMU is looked at from outside now and then, so its drawer stays open for longer.
+        self.options = ["--drawer-close", "30" if self.board == "posix" else "200", *options]
         self.start_nothing = False
         self.processes = {}
         self.reserved = [reserve_port(), reserve_port()]
@@ -87,6 +92,7 @@ class Shop:
             self.folder = tempfile.TemporaryDirectory(prefix="kkt-bad-")
             self.root = self.folder.name
         self.state = self.path("board")
+        self.till = tills.make(self.board, self.build, self.state)
         self.queue = self.path("queue.db")
         try:
             if self.with_operator:
@@ -152,8 +158,9 @@ class Shop:
         port_file = self.path("port")
         with contextlib.suppress(FileNotFoundError):
             os.remove(port_file)
-        self.start("board", "kkt-board", "run", "--state", state or self.state, "--serial", serial or self.serial, "--listen",
-                   f"127.0.0.1:{self.port}", "--port-file", port_file, "--pace", "0", "--no-png", *self.options, *more)
+        till = tills.make(self.board, self.build, state or self.state)
+        self.start("board", *till.command("--serial", serial or self.serial, "--listen", f"127.0.0.1:{self.port}", "--port-file", port_file,
+                                          "--pace", "0", "--no-png", *self.options, *more))
 
     def start_board(self, state=None, serial=None, *more):
         self.launch_board(state, serial, *more)
@@ -162,6 +169,13 @@ class Shop:
             self.alive("board")
             return os.path.exists(self.path("port")) and open(self.path("port"), encoding="ascii").read().strip()
         self.port = int(wait_for("board starts", ready, START_S))
+        if not self.till.starts_ready:
+            wait_for("the board's flash comes to rest", lambda: self.flash_rests(state or self.state))
+
+    def flash_rests(self, state):
+        before = self.stats(state)[self.till.flash_counter]
+        time.sleep(self.till.flash_rest_s)
+        return self.stats(state)[self.till.flash_counter] == before
 
     def start_operator(self):
         # A process that another thread forks holds our closed sockets until its exec, so a port may be taken for a moment yet.
@@ -197,8 +211,8 @@ class Shop:
     def kkt(self, *arguments, text=None, queue=None):
         return self.run("kkt", "--json", "--device", f"tcp:127.0.0.1:{self.port}", "--queue", queue or self.queue, *arguments, text=text)
 
-    def ctl(self, *words):
-        done = self.run("kkt-board", "ctl", "--state", self.state, *words)
+    def ctl(self, *words, state=None):
+        done = self.run("kkt-board", "ctl", "--state", state or self.state, *words)
         expect(done.code == 0, f"ctl {' '.join(words)}: {done}")
         return done
 
@@ -222,7 +236,7 @@ class Shop:
                 "organization": {"name": "ООО \"Ромашка\"", "vatin": "7701234560", "address": "г. Москва, ул. Садовая, д. 4",
                                  "email": "chek@romashka.example", "taxationTypes": ["osn", "usnIncome"]},
                 "device": {**device, **{flag: False for flag in flags}},
-                "ofd": {"name": "АО \"Тестовый ОФД\"", "vatin": "7704358518", "host": "127.0.0.1", "port": port, **tls, **ofd}}
+                "ofd": {"name": "АО \"Тестовый ОФД\"", "vatin": "7704358518", "host": self.till.operator_host, "port": port, **tls, **ofd}}
 
     def register(self, **ofd):
         self.done(self.registration(**ofd))
@@ -260,8 +274,8 @@ class Shop:
         expect(answer.code == 0, f"status: {answer}")
         return answer.data
 
-    def stats(self):
-        return json.loads(self.ctl("stats", "--json").text)
+    def stats(self, state=None):
+        return json.loads(self.ctl("stats", "--json", state=state).text)
 
     def archive(self):
         return [json.loads(line) for line in self.run("kkt-board", "fn", "--state", self.state, "--json").text.splitlines()]
@@ -274,20 +288,26 @@ class Shop:
         def resting():
             status = self.status()
             return status if status["deviceStatus"]["slipsOwed"] == 0 and not status["cashDrawer"]["opened"] else None
-        return wait_for("the board comes to rest", resting)
+        try:
+            return wait_for("the board comes to rest", resting)
+        except Wrong as wrong:
+            raise Wrong(f"{wrong}: {self.status()} {self.ctl('drawer', 'status').text}") from wrong
 
     def facts(self, resting=True):
         """Everything that a refused task must leave as it was."""
         status = self.idle() if resting else self.status()
+        if resting and self.till.flash_rest_s > 0.2:
+            wait_for("the board's flash comes to rest", lambda: self.flash_rests(self.state))
         stats = self.stats()
         return {"documents": len(self.archive()), "cash": status["cashDrawer"]["sum"], "shift": status["shiftStatus"],
-                "openings": stats["drawer_openings_ever"], "slips": stats["slips_ever"], "flash": stats["flash_programs"],
+                "openings": stats["drawer_openings_ever"], "slips": stats["slips_ever"], "flash": stats[self.till.flash_counter],
                 "unfinished": self.unfinished()}
 
     def confirmed(self, limit_s=SETTLE_S):
         """Every document has the operator's confirmation."""
-        wait_for("confirmations", lambda: self.status()["ofdExchange"]["status"]["notSentCount"] == 0, limit_s)
-        expect(all(document["acknowledged"] for document in self.archive()), "a document without confirmation in the FN")
+        # The board's count is as of its last question to the FN, so the archive has the last word.
+        wait_for("confirmations", lambda: self.status()["ofdExchange"]["status"]["notSentCount"] == 0 and
+                 all(document["acknowledged"] for document in self.archive()), limit_s)
 
 
 def item(**changes):

@@ -8,6 +8,8 @@
 #include "tests/fuzz/fuzz.h"
 #include "tests/unit/ram_flash.h"
 
+static struct journal_scratch test_scratch;
+
 #define SECTOR  1024u
 #define SECTORS 6u
 #define IMAGE   (SECTOR * SECTORS)
@@ -27,7 +29,7 @@ static struct ram_flash flash;
 static struct board board;
 static struct journal journal;
 static uint8_t good_log[IMAGE], before[IMAGE];
-static const struct journal_region region = {0, SECTORS};
+static const struct journal_region region = {0, SECTORS, &test_scratch};
 
 static void checkpoint(void *user, struct byte_writer *writer)
 {

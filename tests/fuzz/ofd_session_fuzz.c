@@ -264,7 +264,7 @@ static void one_more_document(void)
         (void)call(FN_STATE_FORM, NULL, 0);
     (void)call(FN_CANCEL, NULL, 0);
     fn_release(&fn, FN_OWNER_REGISTER);
-    ofd_client_wake(&ofd);
+    ofd_client_formed(&ofd);
 }
 
 static void power(void)

@@ -13,6 +13,8 @@
 #include "tests/unit/ram_flash.h"
 #include "tools/kkt/settings_text.h"
 
+static struct journal_scratch test_scratch;
+
 #define SECTOR  4096u
 #define SECTORS 4u
 
@@ -128,7 +130,7 @@ static bool holds(const uint8_t *tlv, size_t size)
 
 static void start(void)
 {
-    static const struct journal_region region = {0, SECTORS};
+    static const struct journal_region region = {0, SECTORS, &test_scratch};
     ram_flash_power_on(&flash);
     PROMISE(settings_mount(&settings, &board, region) == ERROR_NONE);
 }

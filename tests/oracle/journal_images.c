@@ -18,6 +18,8 @@
 #include <inttypes.h>
 #include <stdio.h>
 
+static struct journal_scratch test_scratch;
+
 #define KEYS_SEEN_MAX 40000u
 
 struct geometry {
@@ -301,7 +303,7 @@ static int read_one(struct reading *reading, char **arguments)
 {
     uint32_t unit = (uint32_t)strtoul(arguments[2], NULL, 10);
     struct journal_region region = {(uint32_t)strtoul(arguments[3], NULL, 10),
-                                    (uint32_t)strtoul(arguments[4], NULL, 10)};
+                                    (uint32_t)strtoul(arguments[4], NULL, 10), &test_scratch};
     char path[512];
     struct ram_flash flash;
     snprintf(path, sizeof(path), "%s/0.img", arguments[1]);
@@ -336,7 +338,7 @@ int main(int count, char **arguments)
         (void)draw(2);
         const struct geometry *geometry = &geometries[number % GEOMETRIES];
         enum fate fate = (enum fate)(number / GEOMETRIES % FATES);
-        struct journal_region region = {draw(3), geometry->units};
+        struct journal_region region = {draw(3), geometry->units, &test_scratch};
         struct ram_flash flash;
         struct board board;
         ram_flash_init(&flash, (region.first_sector + region.sectors + draw(2)) * geometry->unit,

@@ -13,6 +13,7 @@
 #include <netinet/tcp.h>
 #include <poll.h>
 #include <pthread.h>
+#include <semaphore.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -43,6 +44,7 @@ struct fake_board {
     char serial[21];
     pthread_t thread;
     pthread_mutex_t mutex;
+    sem_t serves;
     int listener, stop_pipe[2];
     unsigned port;
     bool running;
@@ -315,6 +317,7 @@ static inline void fake_board_serve(struct fake_board *board)
 static inline void *fake_board_main(void *argument)
 {
     struct fake_board *board = argument;
+    sem_post(&board->serves);
     for (;;) {
         struct pollfd pollers[2] = {{.fd = board->listener, .events = POLLIN},
                                     {.fd = board->stop_pipe[0], .events = POLLIN}};
@@ -349,7 +352,12 @@ static inline void fake_board_listen(struct fake_board *board)
         abort();
     }
     board->port = ntohs(address.sin_port);
+    sem_init(&board->serves, 0, 0);
     board->running = pthread_create(&board->thread, NULL, fake_board_main, board) == 0;
+    /* A thread that is still starting holds a lock of ASan's allocator, and a test that forks in
+     * that moment has a child that waits for it for ever. */
+    while (board->running && sem_wait(&board->serves) != 0)
+        ;
 }
 
 static inline void fake_board_start(struct fake_board *board, const char *serial)

@@ -13,6 +13,8 @@
 #include "proto/tags.h"
 #include "tests/unit/ram_flash.h"
 
+static struct journal_scratch test_scratch;
+
 /* ---- The line ---- */
 
 static struct {
@@ -163,7 +165,7 @@ static void test_damaged_with_bytes_behind(void **state)
 
 static struct ram_flash flash;
 static struct settings settings;
-static const struct journal_region region = {0, 4};
+static const struct journal_region region = {0, 4, &test_scratch};
 
 static void test_a_setting_of_another_kind(void **state)
 {

@@ -161,7 +161,7 @@ static void run_case(const struct cut_case *c)
 {
     struct ram_flash flash;
     struct cut_run run = {.stride = c->stride, .tear_step = c->tear_step, .twice = c->twice};
-    struct journal_region region = {1, c->sectors};
+    struct journal_region region = {1, c->sectors, &test_scratch};
     uint32_t size = c->sector_size * (c->sectors + 2);
     ram_flash_init(&flash, size, c->sector_size, c->page_size, c->erased);
     ram_flash_init(&run.copy, size, c->sector_size, c->page_size, c->erased);
@@ -251,7 +251,7 @@ static void test_brown_outs(void **state)
 {
     (void)state;
     struct ram_flash flash;
-    struct journal_region region = {0, 4};
+    struct journal_region region = {0, 4, &test_scratch};
     ram_flash_init(&flash, 4 * 4096, 4096, 256, 0xFF);
     struct model *model = model_new(&flash, region, 21, 900);
     assert_int_equal(model_mount(model), ERROR_NONE);

@@ -6,7 +6,8 @@
 static struct model *start(struct ram_flash *flash, uint32_t sectors, uint8_t erased)
 {
     ram_flash_init(flash, SECTOR * sectors, SECTOR, 256, erased);
-    struct model *model = model_new(flash, (struct journal_region){0, sectors}, 21, 300);
+    struct model *model =
+        model_new(flash, (struct journal_region){0, sectors, &test_scratch}, 21, 300);
     assert_int_equal(model_mount(model), ERROR_NONE);
     return model;
 }
@@ -143,7 +144,7 @@ static void test_foreign_images(void **state)
     (void)state;
     struct ram_flash flash;
     ram_flash_init(&flash, 8 * SECTOR, SECTOR, 256, 0xFF);
-    struct model *model = model_new(&flash, (struct journal_region){0, 8}, 21, 300);
+    struct model *model = model_new(&flash, (struct journal_region){0, 8, &test_scratch}, 21, 300);
     /* One byte anywhere in the region is enough. */
     for (uint32_t at = 0; at < flash.size; at += 1021) {
         memset(flash.bytes, 0xFF, flash.size);
@@ -201,7 +202,8 @@ static void test_faults(void **state)
         for (uint64_t at = 1; at < 150; at++) {
             struct ram_flash flash;
             ram_flash_init(&flash, 5 * SECTOR, SECTOR, 256, 0xFF);
-            struct model *model = model_new(&flash, (struct journal_region){0, 5}, 21, 300);
+            struct model *model =
+                model_new(&flash, (struct journal_region){0, 5, &test_scratch}, 21, 300);
             flash.random_state = at;
             flash.fault_at = at;
             flash.fault = fault;
@@ -268,7 +270,8 @@ static void test_worn_sector(void **state)
     for (uint32_t bad = 0; bad < 6; bad++) {
         struct ram_flash flash;
         ram_flash_init(&flash, 6 * SECTOR, SECTOR, 256, 0xFF);
-        struct model *model = model_new(&flash, (struct journal_region){0, 6}, 21, 300);
+        struct model *model =
+            model_new(&flash, (struct journal_region){0, 6, &test_scratch}, 21, 300);
         assert_int_equal(model_mount(model), ERROR_NONE);
         append_many(model, 40);
         flash.has_bad_sector = true;

@@ -36,7 +36,8 @@ static struct model *start(struct chip *chip, uint32_t sectors)
     memset(chip, 0, sizeof(*chip));
     the_chip = chip;
     ram_flash_init(&chip->flash, SECTOR * sectors, SECTOR, 256, 0xFF);
-    chip->model = model_new(&chip->flash, (struct journal_region){0, sectors}, 21, 300);
+    chip->model =
+        model_new(&chip->flash, (struct journal_region){0, sectors, &test_scratch}, 21, 300);
     chip->model->board.flash.sync = failing_sync;
     chip->model->board.flash.program = deaf_program;
     return chip->model;

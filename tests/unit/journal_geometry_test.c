@@ -28,7 +28,7 @@ static struct geometry geometry_of(unsigned number)
 
 static struct model *start(struct ram_flash *flash, const struct geometry *geometry)
 {
-    struct journal_region region = {1, geometry->sectors};
+    struct journal_region region = {1, geometry->sectors, &test_scratch};
     ram_flash_init(flash, geometry->sector_size * (geometry->sectors + 2), geometry->sector_size,
                    geometry->page_size, geometry->erased);
     struct model *model = model_new(flash, region, 21, geometry->size_max);
@@ -141,16 +141,20 @@ static void test_impossible_geometry(void **state)
         uint8_t erased;
         struct journal_region region;
     } cases[] = {
-        {65536, 512, 256, 0xFF, {0, 16}},            /* unit too small */
-        {4194304, 524288, 256, 0xFF, {0, 8}},        /* too large */
-        {65536, 4098, 256, 0xFF, {0, 15}},           /* records could not be aligned */
-        {65536, 4096, 0, 0xFF, {0, 16}},             /* no page */
-        {65536, 4096, 256, 0x55, {0, 16}},           /* no such cells */
-        {0xFFFFFC00, 1024, 256, 0xFF, {0, 4194303}}, /* more sectors than the header can count */
+        {65536, 512, 256, 0xFF, {0, 16, &test_scratch}},     /* unit too small */
+        {4194304, 524288, 256, 0xFF, {0, 8, &test_scratch}}, /* too large */
+        {65536, 4098, 256, 0xFF, {0, 15, &test_scratch}},    /* records could not be aligned */
+        {65536, 4096, 0, 0xFF, {0, 16, &test_scratch}},      /* no page */
+        {65536, 4096, 256, 0x55, {0, 16, &test_scratch}},    /* no such cells */
+        {0xFFFFFC00,
+         1024,
+         256,
+         0xFF,
+         {0, 4194303, &test_scratch}}, /* more sectors than the header can count */
     };
     struct ram_flash flash;
     ram_flash_init(&flash, 65536, 4096, 256, 0xFF);
-    struct model *model = model_new(&flash, (struct journal_region){0, 16}, 21, 300);
+    struct model *model = model_new(&flash, (struct journal_region){0, 16, &test_scratch}, 21, 300);
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         struct board_flash good = model->board.flash;
         model->board.flash.size = cases[i].size;

@@ -9,7 +9,8 @@
 static struct model *start_with(struct ram_flash *flash, uint32_t sector_size, uint32_t sectors)
 {
     ram_flash_init(flash, sector_size * sectors, sector_size, 256, 0xFF);
-    struct model *model = model_new(flash, (struct journal_region){0, sectors}, 21, 300);
+    struct model *model =
+        model_new(flash, (struct journal_region){0, sectors, &test_scratch}, 21, 300);
     assert_int_equal(model_mount(model), ERROR_NONE);
     return model;
 }
@@ -105,7 +106,7 @@ static void test_mark_of_others(void **state)
     (void)state;
     struct ram_flash flash;
     ram_flash_init(&flash, SECTOR * 4, SECTOR, 256, 0xFF);
-    struct model *model = model_new(&flash, (struct journal_region){0, 4}, 21, 300);
+    struct model *model = model_new(&flash, (struct journal_region){0, 4, &test_scratch}, 21, 300);
     /* 46 may become of 47, never of 06. */
     flash.bytes[SECTOR * 3] = 0x06;
     expect_untouched(model, &flash, ERROR_JOURNAL_FAULT);

@@ -110,7 +110,7 @@ static void maintain(struct shop *shop)
 static void run_shop(struct shop *shop, uint32_t size)
 {
     uint32_t units = size / POSIX_FLASH_SECTOR_SIZE;
-    struct journal_region region = {SETTINGS_SECTORS, units - SETTINGS_SECTORS};
+    struct journal_region region = {SETTINGS_SECTORS, units - SETTINGS_SECTORS, &test_scratch};
     ram_flash_init(&shop->flash, size, POSIX_FLASH_SECTOR_SIZE, POSIX_FLASH_PAGE_SIZE, 0xFF);
     ram_flash_board(&shop->flash, &shop->board);
     register_state_init(&shop->state);

@@ -21,6 +21,10 @@
 #include "proto/crc.h"
 #include "tests/unit/ram_flash.h"
 
+/* For regions of no model: a model has its own, since tests mount a copy in the middle of a call.
+ */
+static struct journal_scratch test_scratch;
+
 #define MODEL_RECORDS_MAX 60000u
 
 struct model_state {
@@ -36,6 +40,7 @@ struct model_log {
 
 struct model {
     struct journal journal;
+    struct journal_scratch scratch;
     struct board board;
     struct journal_region region;
     struct model_state state;
@@ -129,6 +134,7 @@ static inline struct model *model_new(struct ram_flash *flash, struct journal_re
     assert_non_null(model);
     ram_flash_board(flash, &model->board);
     model->region = region;
+    model->region.scratch = &model->scratch;
     model->size_min = size_min;
     model->size_max = size_max;
     model->checkpoint_size = 40;
@@ -140,6 +146,7 @@ static inline void model_copy(struct model *copy, const struct model *model,
                               struct ram_flash *flash)
 {
     copy->region = model->region;
+    copy->region.scratch = &copy->scratch;
     copy->size_min = model->size_min;
     copy->size_max = model->size_max;
     copy->checkpoint_size = model->checkpoint_size;

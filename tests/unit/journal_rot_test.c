@@ -49,7 +49,8 @@ static void rot_start(struct rot *rot, uint32_t sectors, unsigned records)
 {
     ram_flash_init(&rot->flash, SECTOR * sectors, SECTOR, 256, 0xFF);
     ram_flash_init(&rot->rotten, SECTOR * sectors, SECTOR, 256, 0xFF);
-    rot->sound = model_new(&rot->flash, (struct journal_region){0, sectors}, 21, 120);
+    rot->sound =
+        model_new(&rot->flash, (struct journal_region){0, sectors, &test_scratch}, 21, 120);
     rot->model = model_new(&rot->rotten, rot->sound->region, 21, 120);
     assert_int_equal(model_mount(rot->sound), ERROR_NONE);
     for (unsigned i = 0; i < records; i++) {

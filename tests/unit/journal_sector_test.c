@@ -27,7 +27,8 @@ static struct model *start(struct chip *chip)
     memset(chip, 0, sizeof(*chip));
     the_chip = chip;
     ram_flash_init(&chip->flash, SECTOR * SECTORS, SECTOR, 256, 0xFF);
-    chip->model = model_new(&chip->flash, (struct journal_region){0, SECTORS}, 21, 300);
+    chip->model =
+        model_new(&chip->flash, (struct journal_region){0, SECTORS, &test_scratch}, 21, 300);
     chip->model->board.flash.read = failing_read;
     assert_int_equal(model_mount(chip->model), ERROR_NONE);
     return chip->model;

@@ -17,7 +17,7 @@ static const struct geometry geometries[] = {
 static struct model *start(struct ram_flash *flash, const struct geometry *geometry,
                            uint32_t size_min, uint32_t size_max)
 {
-    struct journal_region region = {1, geometry->sectors};
+    struct journal_region region = {1, geometry->sectors, &test_scratch};
     ram_flash_init(flash, geometry->sector_size * (geometry->sectors + 1), geometry->sector_size,
                    geometry->page_size, geometry->erased);
     struct model *model = model_new(flash, region, size_min, size_max);
@@ -273,7 +273,7 @@ static void run_scale(const struct scale_case *c)
 {
     const uint32_t jobs = 20000;
     struct ram_flash flash;
-    struct journal_region region = {0, c->size / c->sector_size};
+    struct journal_region region = {0, c->size / c->sector_size, &test_scratch};
     ram_flash_init(&flash, c->size, c->sector_size, 256, 0xFF);
     struct model *model = model_new(&flash, region, 21, 300);
     model->checkpoint_size = 500;
@@ -385,11 +385,11 @@ static void test_bad_geometry(void **state)
     (void)state;
     struct ram_flash flash;
     ram_flash_init(&flash, 65536, 4096, 256, 0xFF);
-    struct model *model = model_new(&flash, (struct journal_region){0, 2}, 21, 300);
+    struct model *model = model_new(&flash, (struct journal_region){0, 2, &test_scratch}, 21, 300);
     assert_int_equal(model_mount(model), ERROR_JOURNAL_FAULT);
-    model->region = (struct journal_region){14, 3};
+    model->region = (struct journal_region){14, 3, &test_scratch};
     assert_int_equal(model_mount(model), ERROR_JOURNAL_FAULT);
-    model->region = (struct journal_region){UINT32_MAX, 3};
+    model->region = (struct journal_region){UINT32_MAX, 3, &test_scratch};
     assert_int_equal(model_mount(model), ERROR_JOURNAL_FAULT);
     assert_int_equal(model_append(model, 0), ERROR_JOURNAL_FAULT);
     assert_int_equal(journal_sync(&model->journal), ERROR_JOURNAL_FAULT);

@@ -178,7 +178,7 @@ static void run_lossy(uint32_t sector_size, uint32_t sectors, uint32_t records, 
                       uint32_t draws, uint32_t images_min)
 {
     static struct lossy_run run;
-    struct journal_region region = {0, sectors};
+    struct journal_region region = {0, sectors, &test_scratch};
     memset(&run, 0, sizeof(run));
     buffered_init(&run.chip, sector_size * sectors, sector_size, 256);
     buffered_init(&run.left, sector_size * sectors, sector_size, 256);

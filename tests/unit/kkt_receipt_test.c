@@ -334,6 +334,14 @@ static void addresses(void **state)
     assert_int_equal(device_uri_parse("usb:00000000000000000002", &uri, NULL), KKT_OK);
     assert_string_equal(uri.place, "00000000000000000002");
     assert_uri_fault("tpc:host:1", "scheme");
+    /* A bare serial number; nothing that looks like an address or a path. */
+    assert_int_equal(device_uri_parse("KKT000042", &uri, NULL), KKT_OK);
+    assert_int_equal(uri.scheme, DEVICE_URI_NUMBER);
+    assert_string_equal(uri.place, "KKT000042");
+    assert_uri_fault("127.0.0.1", "scheme");
+    assert_uri_fault("/dev/ttyACM0", "scheme");
+    assert_uri_fault("number with blanks", "scheme");
+    assert_uri_fault("123456789012345678901", "scheme");
     assert_uri_fault("tcp:", "host");
     assert_uri_fault("tcp:host", "port");
     assert_uri_fault("tcp:host:", "port");

@@ -86,6 +86,27 @@ static void test_a_waiting_query_does_not_move_into_a_message(void **state)
     assert_true(link_server.assembler.active);
 }
 
+/* Code 0 is no message. Taken for a request it waited for ever, and everything behind it: a bare
+ * UART has no new peer that would end it. */
+static void test_a_request_with_code_0_is_none(void **state)
+{
+    (void)state;
+    start();
+    send_request(0, 1, NULL, 0);
+    turn();
+    assert_false(link_server.ready);
+    send_beginning(0, 2, key_a, sizeof(key_a), 200);
+    turn();
+    assert_false(link_server.assembler.active);
+    send_request(LINK_STATUS, 3, NULL, 0);
+    turn();
+    assert_int_equal(link_server_waiting(&link_server), LINK_STATUS);
+    work_on_a_job();
+    send_request(0, 4, NULL, 0);
+    turn();
+    assert_false(link_server.side_ready);
+}
+
 /* More bytes than one turn reads: the rest is read in the next one, nothing is lost. */
 static void test_a_flood_is_read_in_turns(void **state)
 {
@@ -378,6 +399,7 @@ int main(void)
         cmocka_unit_test(test_half_a_message_is_forgotten_after_silence),
         cmocka_unit_test(test_a_waiting_job_goes_before_a_new_message),
         cmocka_unit_test(test_a_waiting_query_does_not_move_into_a_message),
+        cmocka_unit_test(test_a_request_with_code_0_is_none),
         cmocka_unit_test(test_a_flood_is_read_in_turns),
         cmocka_unit_test(test_the_buffer_is_lent_only_when_nobody_needs_it),
         cmocka_unit_test(test_a_new_peer_gets_nothing_of_the_old_one),

@@ -400,9 +400,29 @@ static void pauses_follow_the_setting(void **state)
     }
 }
 
+/* An operator that says nothing holds the line for minutes; what is punched meanwhile counts. */
+static void what_is_formed_counts_while_the_operator_is_silent(void **state)
+{
+    struct world *world = world_open();
+    (void)state;
+    world->manner = MANNER_SILENT;
+    advance(world, 20000, TICK_MS);
+    assert_int_equal(world->ofd.report.queue_count, 2);
+    for (unsigned i = 1; i <= 5; i++) {
+        punch(world, 1);
+        assert_int_equal(world->ofd.report.queue_count, 2 + i);
+    }
+    world->manner = MANNER_GOOD;
+    advance(world, 400000, TICK_MS);
+    assert_int_equal(world->ofd.report.queue_count, 0);
+    assert_int_equal(world->confirmed, 7);
+    world_close(world);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(what_is_formed_counts_while_the_operator_is_silent),
         cmocka_unit_test(odd_answers_of_the_fn),
         cmocka_unit_test(a_piece_longer_than_asked_for),
         cmocka_unit_test(a_first_piece_of_two_bytes),

@@ -462,7 +462,7 @@ static void punch(struct world *world, unsigned items)
     put_u8(&writer, SETTLEMENT_SALE);
     put_uint_le(&writer, items * 100u, 5);
     assert_int_equal(fn_call(world, FN_RECEIPT_FORM, bytes, writer.length), FN_OK);
-    ofd_client_wake(&world->ofd);
+    ofd_client_formed(&world->ofd);
 }
 
 /* ---- worlds ---- */

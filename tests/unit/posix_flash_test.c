@@ -229,8 +229,8 @@ static void test_copy_leaves_the_file_alone(void **state)
     struct posix_flash copy;
     uint8_t byte;
     posix_flash_program(&fixture->flash, 7, "x", 1);
-    assert_true(
-        posix_flash_open_copy(&copy, fixture->dir_fd, fixture->error, sizeof fixture->error));
+    assert_true(posix_flash_open_copy(&copy, fixture->dir_fd, NULL, 0, fixture->error,
+                                      sizeof fixture->error));
     posix_flash_read(&copy, 7, &byte, 1);
     assert_int_equal(byte, 'x');
     assert_int_equal(posix_flash_erase(&copy, 0), 0);

@@ -120,6 +120,21 @@ static void test_storage_refusal_tells_the_operator_apart(void **state)
     rig_lie_status(&status);
     rig_lie(FN_RECEIPT_BEGIN, FN_STORAGE, NULL, 0);
     expect_refusal(sale(1, SETTLEMENT_SALE, 1, 100), ERROR_FN_FULL, 0);
+    /* A module that was just switched on has no warning yet: the board's own count of days tells.
+     * The operator's client is kept from asking the module again. */
+    struct ofd_report *report = &world.firmware.ofd.report;
+    static const struct {
+        uint8_t queue, days_left;
+        uint16_t code;
+    } counts[] = {{1, 0, ERROR_OFD_OVERDUE}, {1, 1, ERROR_FN_FULL}, {0, 0, ERROR_FN_FULL}};
+    for (size_t i = 0; i < sizeof counts / sizeof counts[0]; i++) {
+        report->queue_count = counts[i].queue;
+        report->days_left = counts[i].days_left;
+        world.firmware.ofd.next_poll = UINT64_MAX;
+        rig_lie_status(&status);
+        rig_lie(FN_RECEIPT_BEGIN, FN_STORAGE, NULL, 0);
+        expect_refusal(sale(1, SETTLEMENT_SALE, 1, 100), counts[i].code, 0);
+    }
     expect_next_sale_is(3);
     world_destroy(&world);
 }

@@ -10,6 +10,8 @@
 #include "proto/tags.h"
 #include "tests/unit/ram_flash.h"
 
+static struct journal_scratch test_scratch;
+
 #define SECTOR 4096u
 
 struct bench {
@@ -20,7 +22,8 @@ struct bench {
 
 static uint16_t mount(struct bench *bench)
 {
-    return settings_mount(&bench->settings, &bench->board, (struct journal_region){0, 4});
+    return settings_mount(&bench->settings, &bench->board,
+                          (struct journal_region){0, 4, &test_scratch});
 }
 
 static struct bench *bench_new(void)
@@ -236,7 +239,7 @@ static void test_foreign_records(void **state)
     struct bench *bench = bench_new();
     struct journal *other = calloc(1, sizeof(*other));
     assert_non_null(other);
-    struct journal_region region = {0, 4};
+    struct journal_region region = {0, 4, &test_scratch};
     assert_int_equal(journal_mount(other, &bench->board, region, NULL, foreign_checkpoint, NULL),
                      ERROR_NONE);
     uint8_t garbage[9] = {0x92, 0xF2, 0xFF, 0xFF, 1, 2, 3, 4, 5};

@@ -197,7 +197,7 @@ static void punch(void)
         shop.shift_opened = rig.now_ms;
     }
     rig_receipt(&rig, SETTLEMENT_SALE, 2600 + rig.now_ms % 1000);
-    ofd_client_wake(&shop.ofd);
+    ofd_client_formed(&shop.ofd);
 }
 
 /* Until the FN's queue is empty; waits that no byte ends go by in larger steps. */

@@ -21,13 +21,14 @@
 #define SERVER_NAME "CN=localhost"
 #define TIME_TEXT   16 /* YYYYMMDDhhmmss and a zero */
 
-/* GeneralNames: DNS localhost, DNS 127.0.0.1 (mbedTLS 2.28 compares names only with DNS entries),
- * IP 127.0.0.1, IP ::1. */
+/* GeneralNames: DNS localhost, DNS 127.0.0.1, DNS 10.0.2.2 (mbedTLS 2.28 compares names only with
+ * DNS entries), IP 127.0.0.1, IP ::1, IP 10.0.2.2. The last is this PC for a board in QEMU. */
 static const unsigned char alternative_names[] = {
-    0x30, 46,  0x82, 9,   'l', 'o', 'c', 'a', 'l',  'h', 'o', 's', 't', 0x82, 9,    '1',
-    '2',  '7', '.',  '0', '.', '0', '.', '1', 0x87, 4,   127, 0,   0,   1,    0x87, 16,
-    0,    0,   0,    0,   0,   0,   0,   0,   0,    0,   0,   0,   0,   0,    0,    1};
-_Static_assert(sizeof alternative_names == 2 + 46, "DER length byte of alternative_names");
+    0x30, 62,  0x82, 9,   'l', 'o', 'c', 'a', 'l',  'h', 'o',  's', 't', 0x82, 9,   '1',
+    '2',  '7', '.',  '0', '.', '0', '.', '1', 0x82, 8,   '1',  '0', '.', '0',  '.', '2',
+    '.',  '2', 0x87, 4,   127, 0,   0,   1,   0x87, 16,  0,    0,   0,   0,    0,   0,
+    0,    0,   0,    0,   0,   0,   0,   0,   0,    1,   0x87, 4,   10,  0,    2,   2};
+_Static_assert(sizeof alternative_names == 2 + 62, "DER length byte of alternative_names");
 
 static bool explain(int result, const char *what, char *error, size_t error_size)
 {
