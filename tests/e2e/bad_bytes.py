@@ -46,7 +46,7 @@ def frame(code, payload=b"", kind=1, exchange=1, total=None, offset=0, version=1
 
 def unframe(wire):
     """(kind, code, exchange, payload) of each whole frame in it."""
-    for part in wire.split(b"\0"):
+    for part in wire.split(b"\0")[:-1]:
         plain, at = bytearray(), 0
         while at < len(part):
             plain += part[at + 1:at + part[at]]
@@ -69,9 +69,9 @@ def connect(address):
     return socket.create_connection(("127.0.0.1", address), STATED_S)
 
 
-def throw(address, data, read=True, linger_s=0.0, rude=False):
+def throw(address, data, read=True, linger_s=0.0, rude=False, until=None):
     """Sends data on a new connection while reading what comes, and goes away: rude at once, else after the other side took it all.
-    The other side may hang up at any time. Returns what came."""
+    The other side may hang up at any time. until: waits, linger_s at most, until this holds for what came. Returns what came."""
     got = bytearray()
     try:
         with connect(address) as peer:
@@ -93,7 +93,7 @@ def throw(address, data, read=True, linger_s=0.0, rude=False):
             peer.settimeout(0.02)
             shut = False
             while not rude and (time.monotonic() < deadline or not shut):
-                if time.monotonic() >= deadline:
+                if not shut and (time.monotonic() >= deadline or until is not None and until(got)):
                     peer.shutdown(socket.SHUT_WR)
                     shut, deadline = True, time.monotonic() + 1
                 try:
@@ -153,8 +153,10 @@ def host_link_bad_frames(shop, seed):
     undisturbed(shop, before, "bad frames")
     # On the very connection that brought the garbage a good frame is answered: what was lost ends with the next delimiter.
     wire = b"".join(frames) + source.randbytes(3000) + frame(1, exchange=777)
-    got = throw(shop.port, wire, linger_s=0.5 + len(wire) / 11520)  # a board with a UART takes it at 115200 baud
-    answers = [payload for kind, code, exchange, payload in unframe(got) if (kind, code, exchange) == (2, 1, 777)]
+
+    def answers_in(got):
+        return [payload for kind, code, exchange, payload in unframe(got) if (kind, code, exchange) == (2, 1, 777)]
+    answers = answers_in(throw(shop.port, wire, linger_s=20, until=answers_in))
     expect(len(answers) == 1 and shop.serial.encode() in answers[0], f"the identity behind garbage: {answers}")
     undisturbed(shop, before, "garbage before a good frame")
     shop.good_receipt()

@@ -170,6 +170,7 @@ class Shop:
             return os.path.exists(self.path("port")) and open(self.path("port"), encoding="ascii").read().strip()
         self.port = int(wait_for("board starts", ready, START_S))
         if not self.till.starts_ready:
+            self.kkt("--timeout", "20000", "status")  # whatever it says: it is up
             wait_for("the board's flash comes to rest", lambda: self.flash_rests(state or self.state))
 
     def flash_rests(self, state):
@@ -296,7 +297,7 @@ class Shop:
     def facts(self, resting=True):
         """Everything that a refused task must leave as it was."""
         status = self.idle() if resting else self.status()
-        if resting and self.till.flash_rest_s > 0.2:
+        if resting and not self.till.starts_ready:
             wait_for("the board's flash comes to rest", lambda: self.flash_rests(self.state))
         stats = self.stats()
         return {"documents": len(self.archive()), "cash": status["cashDrawer"]["sum"], "shift": status["shiftStatus"],

@@ -65,6 +65,7 @@ class QemuTill(PosixTill):
     starts_ready = False
     board_keeps_running = False
     sees_plugs = False
+    flash_rest_s = 0.3
 
     def __init__(self, build, state, board):
         super().__init__(build, state)

@@ -68,10 +68,10 @@ class UsbHost:
     def send(self, endpoint, is_in, data=b"", length=0, setup=b"", ends_empty=True):
         with self.lock:
             self.sequence += 1
+            self.waiting[self.sequence] = (endpoint, is_in)  # before it is sent: another thread reads the answers
             size = length if is_in else len(data)
             self.peer.sendall(struct.pack(">IIIIIIIIII8s", 1, self.sequence, 0x10001, is_in, endpoint, 0 if is_in or not ends_empty else ENDS_EMPTY, size, 0, 0xFFFFFFFF,
                                           0, setup) + (b"" if is_in else data))
-            self.waiting[self.sequence] = (endpoint, is_in)
             return self.sequence
 
     def answer(self):
