@@ -180,6 +180,14 @@ world-build:
 $(BUILD)/tests/unit/queue_branch_test: override LDFLAGS += $(addprefix -Wl$(comma)--wrap=,malloc calloc getrandom host_clock_boot_id host_clock_ms statx \
     sqlite3_create_function sqlite3_exec sqlite3_prepare_v2 sqlite3_prepare_v3 sqlite3_step sqlite3_column_text sqlite3_column_blob)
 $(BUILD)/tests/unit/serial_test.o: EXTRA_CFLAGS += $(call pkg,--cflags umockdev-1.0)
+# ---- USB without USB: simulated boards below umockdev, and the programs that run above them (tests/usb/run)
+USB_WRAPS := $(addprefix -Wl$(comma)--wrap=,usb_device_setup usb_device_in)
+$(patsubst tests/usb/%.c,$(BUILD)/tests/usb/%.o,$(wildcard tests/usb/*.c)): EXTRA_CFLAGS += $(call pkg,--cflags umockdev-1.0)
+$(BUILD)/tests/usb/usb-sim: $(patsubst %,$(BUILD)/tests/usb/sim_%.o,main usbfs board fault) $(LINK_ARCHIVES)
+	$(CC) $(LDFLAGS) $(SANITIZE) $(filter %.o,$^) $(USB_WRAPS) -Wl,--start-group $(LINK_ARCHIVES) -Wl,--end-group $(LIBS) $(call pkg,--libs umockdev-1.0) -o $@
+$(BUILD)/tests/usb/usb_suite: $(BUILD)/tests/usb/usb_suite.o $(LINK_ARCHIVES)
+	$(CC) $(LDFLAGS) $(SANITIZE) $< -Wl,--start-group $(LINK_ARCHIVES) -Wl,--end-group -lcmocka $(LIBS) -o $@
+
 $(BUILD)/tests/bench/bench: $(BUILD)/tests/bench/bench.o $(LINK_ARCHIVES)
 	$(CC) $(LDFLAGS) $(SANITIZE) $< -Wl,--start-group $(LINK_ARCHIVES) -Wl,--end-group $(LIBS) -o $@
 $(BUILD)/tests/bench/journal_bench: $(BUILD)/tests/bench/journal_bench.o $(BUILD)/firmware.a $(BUILD)/proto.a
