@@ -27,12 +27,18 @@ void device_string(const uint8_t *tlv, size_t size, uint16_t tag, char *out, siz
     cp866_to_utf8(found.value, length, out, capacity);
 }
 
-void device_drop(struct kkt *device)
+void device_release(struct kkt *device)
 {
     if (device->transport != NULL)
         device->transport->operations->close(device->transport);
     device->transport = NULL;
     link_client_abandon(&device->client);
+}
+
+void device_drop(struct kkt *device)
+{
+    device_release(device);
+    reconnect_dropped(&device->reconnect, host_clock_ms(), device->client.event_count);
 }
 
 static int lost(struct kkt *device, kkt_error *error)
@@ -67,7 +73,8 @@ static bool read_in(struct kkt *device)
         if (got == 0)
             break;
         device->bytes_received += (uint64_t)got;
-        link_client_input(&device->client, chunk, (size_t)got, host_clock_ms());
+        device->heard_ms = host_clock_ms();
+        link_client_input(&device->client, chunk, (size_t)got, device->heard_ms);
         if ((size_t)got < sizeof chunk)
             break;
     }
@@ -81,6 +88,7 @@ int device_flush(struct kkt *device, kkt_error *error)
 
 int device_pump(struct kkt *device, uint64_t until_ms, kkt_error *error)
 {
+    bool was_waiting = device->client.state == LINK_CLIENT_WAITING;
     int written = write_out(device);
     if (written < 0 || RARE("driver: the connection breaks"))
         return lost(device, error);
@@ -94,10 +102,10 @@ int device_pump(struct kkt *device, uint64_t until_ms, kkt_error *error)
     /* An answer that came with the last gasp of the connection still counts. */
     bool alive = read_in(device) && ready >= 0;
     link_client_tick(&device->client, host_clock_ms());
-    /* A board that breaks down over every job must not be asked in a tight loop. */
     if (device->client.state == LINK_CLIENT_ANSWERED && device->client.code != LINK_IDENTITY)
-        device->pause_ms = 0;
-    if (!alive && device->client.state != LINK_CLIENT_ANSWERED)
+        reconnect_useful(&device->reconnect);
+    bool answered = was_waiting && device->client.state == LINK_CLIENT_ANSWERED;
+    if (!alive && !answered)
         return lost(device, error);
     return KKT_OK;
 }
@@ -185,9 +193,7 @@ int device_connect_once(struct kkt *device, unsigned timeout_ms, kkt_error *erro
 {
     if (device->transport != NULL)
         return KKT_OK;
-    device->pause_ms = device->pause_ms == 0 ? DEVICE_RECONNECT_FIRST_MS : device->pause_ms * 2;
-    if (device->pause_ms > DEVICE_RECONNECT_MAX_MS)
-        device->pause_ms = DEVICE_RECONNECT_MAX_MS;
+    reconnect_trying(&device->reconnect);
     int result = transport_open(&device->uri, timeout_ms, &device->transport, error);
     if (result == KKT_OK) {
         link_client_reset(&device->client);
@@ -195,23 +201,33 @@ int device_connect_once(struct kkt *device, unsigned timeout_ms, kkt_error *erro
     } else {
         device->transport = NULL;
     }
-    if (result == KKT_OK)
-        device->connections++;
-    device->next_attempt_ms = host_clock_ms() + device->pause_ms;
-    return result;
+    if (result != KKT_OK) {
+        reconnect_failed(&device->reconnect, host_clock_ms(), device->client.event_count);
+        return result;
+    }
+    device->connections++;
+    reconnect_connected(&device->reconnect, host_clock_ms(), device->client.event_count);
+    arrival_end(device->arrival);
+    device->arrival = NULL;
+    return KKT_OK;
 }
 
 /* Waits for the next attempt's turn; false when it comes too late. */
-static bool wait_turn(const struct kkt *device, uint64_t deadline_ms)
+static bool wait_turn(struct kkt *device, uint64_t deadline_ms)
 {
-    uint64_t now_ms = host_clock_ms();
-    if (device->pause_ms == 0 || device->next_attempt_ms <= now_ms)
-        return true;
-    bool in_time = device->next_attempt_ms < deadline_ms;
-    uint64_t wake_ms = in_time ? device->next_attempt_ms : deadline_ms;
-    if (wake_ms > now_ms)
-        host_clock_sleep((unsigned)(wake_ms - now_ms));
-    return in_time;
+    struct reconnect *reconnect = &device->reconnect;
+    for (;;) {
+        uint64_t now_ms = host_clock_ms();
+        if (reconnect_due(reconnect, now_ms))
+            return true;
+        if (now_ms >= deadline_ms)
+            return false;
+        uint64_t wake_ms = reconnect->next_ms < deadline_ms ? reconnect->next_ms : deadline_ms;
+        if (device->arrival == NULL)
+            device->arrival = arrival_watch(&device->uri);
+        if (arrival_wait(device->arrival, (unsigned)(wake_ms - now_ms)))
+            reconnect_arrived(reconnect, host_clock_ms());
+    }
 }
 
 int device_connect(struct kkt *device, uint64_t deadline_ms, unsigned attempts_max,
@@ -271,6 +287,8 @@ static int new_device(const char *uri, const kkt_options *options, kkt **out, kk
     device->uri = parsed;
     device->connect_timeout_ms = DEVICE_CONNECT_TIMEOUT_MS;
     device->answer_timeout_ms = DEVICE_ANSWER_TIMEOUT_MS;
+    device->silence_ms = RECONNECT_SILENCE_MS;
+    reconnect_init(&device->reconnect);
     /* Who is called by number has to be it. */
     if (parsed.scheme == DEVICE_URI_USB || parsed.scheme == DEVICE_URI_NUMBER)
         snprintf(device->expected_serial, sizeof device->expected_serial, "%.20s", parsed.place);
@@ -279,6 +297,8 @@ static int new_device(const char *uri, const kkt_options *options, kkt **out, kk
             device->connect_timeout_ms = options->connect_timeout_ms;
         if (options->answer_timeout_ms != 0)
             device->answer_timeout_ms = options->answer_timeout_ms;
+        if (options->silence_ms != 0)
+            device->silence_ms = options->silence_ms;
         if (options->expected_serial != NULL)
             snprintf(device->expected_serial, sizeof device->expected_serial, "%s",
                      options->expected_serial);
@@ -316,6 +336,7 @@ void kkt_close(kkt *device)
 {
     if (device == NULL)
         return;
-    device_drop(device);
+    device_release(device);
+    arrival_end(device->arrival);
     free(device);
 }

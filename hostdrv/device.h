@@ -4,33 +4,33 @@
  * Always true: while `transport` is open the identity was asked over this very connection and its
  * serial number is the expected one.
  *
- * Reconnecting (the only place where its times stand): at once after a loss, then after 100, 200,
- * 400 ... 3200, 5000, 5000 ... ms, until a board has answered more than its identity.
- * device_connect waits these pauses out as far as its deadline allows; a query (kkt_get_status)
- * makes one attempt at once.
+ * reconnect.h says when attempts are made. device_connect waits the pauses out as far as its
+ * deadline allows, and less when a device arrives; a query (kkt_get_status) makes one attempt at
+ * once.
  */
 #ifndef HOSTDRV_DEVICE_H
 #define HOSTDRV_DEVICE_H
 
+#include "hostdrv/arrival.h"
 #include "hostdrv/kkt.h"
 #include "hostdrv/link_client.h"
+#include "hostdrv/reconnect.h"
 #include "hostdrv/transport.h"
 
 #define DEVICE_CONNECT_TIMEOUT_MS 3000u
 #define DEVICE_ANSWER_TIMEOUT_MS  15000u
-#define DEVICE_RECONNECT_FIRST_MS 100u
-#define DEVICE_RECONNECT_MAX_MS   5000u
 
 struct kkt {
     struct device_uri uri;
     char expected_serial[21]; /* "": any */
-    unsigned connect_timeout_ms, answer_timeout_ms;
+    unsigned connect_timeout_ms, answer_timeout_ms, silence_ms;
     struct transport *transport; /* NULL: not connected */
     struct link_client client;
     kkt_identity identity;
     bool identity_stale; /* the board said that it started since the identity was asked */
-    uint64_t next_attempt_ms;
-    unsigned pause_ms;        /* before next_attempt_ms; 0 after every answer but the identity's */
+    struct reconnect reconnect;
+    struct arrival *arrival;  /* while the board is waited for */
+    uint64_t heard_ms;        /* when the board last said anything */
     uint64_t identity_cursor; /* events looked at for that */
     uint64_t user_cursor;     /* events given to kkt_next_event */
     uint64_t bytes_sent, bytes_received, connections;
@@ -43,8 +43,10 @@ int device_connect(struct kkt *device, uint64_t deadline_ms, unsigned attempts_m
                    kkt_error *error);
 /* One attempt now, at most timeout_ms for the connection and as long again for the identity. */
 int device_connect_once(struct kkt *device, unsigned timeout_ms, kkt_error *error);
-/* Closes the connection; the handle can connect again. */
+/* Closes the connection, which is no good; the handle can connect again. */
 void device_drop(struct kkt *device);
+/* Closes it so that others can have the board: no loss. */
+void device_release(struct kkt *device);
 /* Hands what waits to go out to the transport, without waiting.
  * KKT_OK or LINK_LOST (dropped then). */
 int device_flush(struct kkt *device, kkt_error *error);

@@ -236,25 +236,56 @@ int kkt_ask_result(kkt *device, const kkt_key *key, kkt_result *result, kkt_erro
     return fault_none(error);
 }
 
+/* True: *out holds one. */
+static bool take_event(kkt *device, kkt_event *out)
+{
+    struct link_client_event event;
+    switch (reconnect_news(&device->reconnect, device->user_cursor, &out->outage_ms)) {
+    case RECONNECT_NEWS_LOST:
+        out->kind = KKT_EVENT_LOST;
+        return true;
+    case RECONNECT_NEWS_BACK:
+        out->kind = KKT_EVENT_BACK;
+        return true;
+    case RECONNECT_NO_NEWS:
+    default:
+        break;
+    }
+    if (!link_client_event_next(&device->client, &device->user_cursor, &event))
+        return false;
+    out->kind = event.code;
+    out->document = event.document;
+    out->paper = event.paper;
+    return true;
+}
+
+/* On the open connection; a board that is silent for too long is asked who it is. */
+static int listen(kkt *device, uint64_t deadline_ms, kkt_error *error)
+{
+    uint64_t silent_ms = device->heard_ms + device->silence_ms;
+    int result = device_pump(device, silent_ms < deadline_ms ? silent_ms : deadline_ms, error);
+    if (result == KKT_OK && host_clock_ms() >= device->heard_ms + device->silence_ms)
+        result = device_identify(device, device->connect_timeout_ms, error);
+    return result;
+}
+
 int kkt_next_event(kkt *device, unsigned timeout_ms, kkt_event *out, kkt_error *error)
 {
     memset(out, 0, sizeof *out);
     uint64_t deadline_ms = host_clock_ms() + timeout_ms;
     for (;;) {
-        struct link_client_event event;
-        if (link_client_event_next(&device->client, &device->user_cursor, &event)) {
-            out->kind = event.code;
-            out->document = event.document;
-            out->paper = event.paper;
+        if (take_event(device, out))
             return fault_none(error);
-        }
+        bool was_open = device->transport != NULL;
         int result = device_connect(device, deadline_ms, 0, error);
-        if (result == KKT_OK && device->client.event_count == device->user_cursor &&
-            host_clock_ms() < deadline_ms)
-            result = device_pump(device, deadline_ms, error);
-        if (result != KKT_OK && (result != ERROR_LINK_LOST || host_clock_ms() >= deadline_ms))
+        bool more = host_clock_ms() < deadline_ms;
+        if (result == KKT_OK && was_open && more)
+            result = listen(device, deadline_ms, error);
+        if (take_event(device, out))
+            return fault_none(error);
+        if (result != KKT_OK && (result != ERROR_LINK_LOST || !more))
             return result;
-        if (host_clock_ms() >= deadline_ms && device->client.event_count == device->user_cursor)
+        if (result == KKT_OK && !more)
             return fault_none(error);
     }
 }

@@ -90,6 +90,8 @@ typedef struct kkt_options {
                                     say who it is */
     unsigned answer_timeout_ms;  /* 0: 15000; a request that got no answer is repeated after 1, 3,
                                     7, 11... s, and after this long the link counts as lost */
+    unsigned silence_ms;         /* 0: 10000; a board that has said nothing for so long while
+                                    kkt_next_event waits is asked who it is */
 } kkt_options;
 
 /* uri: tcp:HOST:PORT (an IPv6 address in brackets), serial:PATH?baud=N (115200 without it),
@@ -103,7 +105,8 @@ KKT_API int kkt_open(const char *uri, const kkt_options *options, kkt **out, kkt
 KKT_API void kkt_close(kkt *device);
 /* A device handle that is not connected yet. Every handle connects when it is used and not
  * connected, and asks who is there each time: at once after a loss, then (in kkt_run, kkt_wait,
- * kkt_next_event) after 100, 200, 400 ... 5000 ms. What a queue worker wants. */
+ * kkt_next_event) after 100, 200, 400 ... 5000 ms, and at once when a board is plugged in. What a
+ * queue worker wants. */
 KKT_API int kkt_open_lazy(const char *uri, const kkt_options *options, kkt **out, kkt_error *error);
 
 /* A board that can be seen from here. One that is there by USB is there twice: by its vendor
@@ -201,14 +204,27 @@ KKT_API void kkt_document_free(kkt_document *document);
 KKT_API int kkt_get_settings(kkt *device, uint8_t **tlv, size_t *size, kkt_error *error);
 KKT_API void kkt_free(void *memory);
 
+enum kkt_event_kind {
+    KKT_EVENT_NONE = 0,
+    KKT_EVENT_LOST = 1,       /* the connection is gone; it is being tried again */
+    KKT_EVENT_BACK = 2,       /* the same board is there again */
+    KKT_EVENT_CONFIRMED = 64, /* the operator has confirmed a document */
+    KKT_EVENT_PRINTED = 65,
+    KKT_EVENT_PAPER = 66,  /* the state of the paper has changed */
+    KKT_EVENT_STARTED = 67 /* the board started */
+};
 typedef struct kkt_event {
-    unsigned kind; /* 64 document confirmed, 65 document printed, 66 paper state changed, 67 board
-                      started */
-    uint32_t document; /* 64, 65 */
-    unsigned paper;    /* 66 */
+    unsigned kind;      /* enum kkt_event_kind */
+    uint32_t document;  /* CONFIRMED, PRINTED */
+    unsigned paper;     /* PAPER: as in kkt_status */
+    uint64_t outage_ms; /* BACK: how long the board was away */
 } kkt_event;
-/* Waits up to timeout_ms for an event. KKT_OK and kind 0: none came. Events may be lost with the
- * link: ask the status for truth. */
+/* Waits up to timeout_ms for an event. KKT_OK and kind 0: none came. A board's events may be lost
+ * with the link: ask the status for truth. LOST and BACK alternate and are never lost, also when it
+ * happened in another call of this handle; several outages that nobody looked at are told as one.
+ * While the board is away each call tries to reach it (LINK_LOST when the time is over without
+ * it): a cable that comes out or a connection that ends is noticed at once, silence within
+ * silence_ms + connect_timeout_ms; a board that is plugged in is back as soon as it answers. */
 KKT_API int kkt_next_event(kkt *device, unsigned timeout_ms, kkt_event *out, kkt_error *error);
 
 /* ---- Firmware ---- */

@@ -442,7 +442,7 @@ static int work_off(kkt_queue *queue, kkt *device, const kkt_key *target, uint64
 static bool wait_for_others(kkt *device, uint64_t deadline_ms, kkt_error *error)
 {
     if (device != NULL)
-        device_drop(device);
+        device_release(device);
     uint64_t now_ms = host_clock_ms();
     if (now_ms >= deadline_ms) {
         fault_set(error, ERROR_OUTCOME_UNKNOWN, "another process works the queue off");

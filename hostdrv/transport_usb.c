@@ -1,10 +1,12 @@
 /* USB by libusb-1.0: the board's vendor interface with one bulk endpoint each way, found by the
  * serial number string.
  *
- * One IN transfer is always pending and one OUT transfer at most. The stream has its own frames, so
- * packet boundaries mean nothing; but a transfer of whole packets needs a zero-length one after it,
- * or the board waits for more. The traps below were found by running (design note USB.md, "What the
- * driver must do").
+ * One IN transfer is always pending, so a cable that comes out is noticed at once and an event of
+ * the board costs no asking. One OUT transfer is on its way and what is written meanwhile gathers
+ * for the next one, so a long message takes few of them. The stream has its own frames, so packet
+ * boundaries mean nothing; but a transfer of whole packets needs a zero-length one after it, or the
+ * board waits for more. The traps below were found by running (design note USB.md, "What the driver
+ * must do").
  */
 #include <libusb-1.0/libusb.h>
 #include <stdlib.h>
@@ -16,7 +18,9 @@
 #include "hostdrv/usb_find.h"
 #include "proto/usb_link.h"
 
-#define USB_BUFFER_BYTES 4096 /* a multiple of every bulk packet size, else a babble loses data */
+/* A multiple of every bulk packet size, else a babble loses data; as much as Linux takes in one
+ * piece. */
+#define USB_BUFFER_BYTES 16384
 
 _Static_assert(USB_BUFFER_BYTES % 512 == 0, "whole packets at high speed too");
 
@@ -27,8 +31,11 @@ struct transport_usb {
     struct usb_find_interface interface;
     struct libusb_transfer *in, *out;
     bool in_pending, out_pending, dead;
-    uint8_t in_bytes[USB_BUFFER_BYTES], out_bytes[USB_BUFFER_BYTES];
+    uint8_t in_bytes[USB_BUFFER_BYTES];
     size_t in_size, in_taken;
+    uint8_t out_bytes[2][USB_BUFFER_BYTES]; /* one on its way, one gathers */
+    unsigned gathers;
+    size_t gathered;
 };
 
 static struct transport_usb *self_of(struct transport *transport)
@@ -49,6 +56,23 @@ static void LIBUSB_CALL in_done(struct libusb_transfer *transfer)
         self->dead = true;
 }
 
+static void LIBUSB_CALL out_done(struct libusb_transfer *transfer);
+
+/* What has gathered goes out, and the other buffer gathers. */
+static void submit_out(struct transport_usb *self)
+{
+    if (self->out_pending || self->dead || self->gathered == 0)
+        return;
+    libusb_fill_bulk_transfer(self->out, self->handle, self->interface.out,
+                              self->out_bytes[self->gathers], (int)self->gathered, out_done, self,
+                              0);
+    self->out->flags = LIBUSB_TRANSFER_ADD_ZERO_PACKET;
+    self->gathers = 1 - self->gathers;
+    self->gathered = 0;
+    self->out_pending = libusb_submit_transfer(self->out) == 0;
+    self->dead = !self->out_pending;
+}
+
 static void LIBUSB_CALL out_done(struct libusb_transfer *transfer)
 {
     struct transport_usb *self = transfer->user_data;
@@ -56,6 +80,7 @@ static void LIBUSB_CALL out_done(struct libusb_transfer *transfer)
     if (transfer->status != LIBUSB_TRANSFER_COMPLETED ||
         transfer->actual_length != transfer->length)
         self->dead = true;
+    submit_out(self);
 }
 
 static void submit_in(struct transport_usb *self)
@@ -100,37 +125,31 @@ static int usb_read(struct transport *transport, uint8_t *bytes, size_t capacity
 static int usb_write(struct transport *transport, const uint8_t *bytes, size_t size)
 {
     struct transport_usb *self = self_of(transport);
-    if (self->out_pending)
+    if (self->out_pending && self->gathered == USB_BUFFER_BYTES)
         handle_events(self, 0);
     if (self->dead)
         return -1;
-    if (self->out_pending)
-        return 0;
-    if (size > USB_BUFFER_BYTES)
-        size = USB_BUFFER_BYTES;
-    memcpy(self->out_bytes, bytes, size);
-    libusb_fill_bulk_transfer(self->out, self->handle, self->interface.out, self->out_bytes,
-                              (int)size, out_done, self, 0);
-    self->out->flags = LIBUSB_TRANSFER_ADD_ZERO_PACKET;
-    self->out_pending = true;
-    if (libusb_submit_transfer(self->out) != 0) {
-        self->out_pending = false;
-        self->dead = true;
-        return -1;
-    }
-    return (int)size;
+    size_t room = USB_BUFFER_BYTES - self->gathered;
+    if (size > room)
+        size = room;
+    memcpy(self->out_bytes[self->gathers] + self->gathered, bytes, size);
+    self->gathered += size;
+    submit_out(self);
+    return self->dead ? -1 : (int)size;
+}
+
+static bool is_ready(const struct transport_usb *self, bool want_write)
+{
+    return self->in_taken < self->in_size || (want_write && self->gathered < USB_BUFFER_BYTES);
 }
 
 static int usb_wait(struct transport *transport, bool want_write, unsigned timeout_ms)
 {
     struct transport_usb *self = self_of(transport);
     submit_in(self);
-    bool ready = self->in_taken < self->in_size || (want_write && !self->out_pending);
-    if (!ready && !self->dead) {
+    if (!is_ready(self, want_write) && !self->dead)
         handle_events(self, timeout_ms);
-        ready = self->in_taken < self->in_size || (want_write && !self->out_pending);
-    }
-    if (ready)
+    if (is_ready(self, want_write))
         return 1;
     return self->dead ? -1 : 0;
 }
@@ -151,6 +170,7 @@ static void usb_close(struct transport *transport)
     struct transport_usb *self = self_of(transport);
     if (self->in_pending)
         libusb_cancel_transfer(self->in);
+    self->gathered = 0; /* or it would go out when the pending one ends */
     if (self->out_pending)
         libusb_cancel_transfer(self->out);
     /* The library writes to a transfer until its callback ran; a cancelled one ends at once. */
@@ -226,6 +246,10 @@ static int start(struct transport_usb *self, const char *serial)
     }
     if (result != 0)
         return result;
+    /* Whoever was here before may have left an endpoint halted. */
+    if (libusb_clear_halt(self->handle, self->interface.in) == LIBUSB_ERROR_NO_DEVICE ||
+        libusb_clear_halt(self->handle, self->interface.out) == LIBUSB_ERROR_NO_DEVICE)
+        return LIBUSB_ERROR_NO_DEVICE;
     self->in = libusb_alloc_transfer(0);
     self->out = libusb_alloc_transfer(0);
     if (self->in == NULL || self->out == NULL)

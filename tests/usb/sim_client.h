@@ -16,7 +16,7 @@
 
 #include <cmocka.h>
 
-/* plug N, unplug N, silent N 0|1 (the board's program does nothing), events N COUNT (it tells of so
+/* plug N [MS: later], unplug N, silent N 0|1 (the board's program does nothing), events N COUNT (it tells of so
  * many events), pull N COUNT (the cable comes out after so many more transfers), count N (transfers
  * submitted, reaped, reaps of nothing; bulk ones ended, their packets, turns of direction). */
 static inline const char *sim_say(const char *words)

@@ -1,7 +1,7 @@
 /* usb-sim: runs a program that finds simulated boards on USB, by umockdev, without a kernel that
  * knows USB and without rights.
  *
- *     umockdev-wrapper usb-sim [--program echo|link] [--boards N] [--fault NAME]
+ *     umockdev-wrapper usb-sim [--program echo|link|mixed] [--boards N] [--fault NAME]
  *                              [--away PORT [--pull-after N --back-ms N]] -- COMMAND...
  *
  * Boards have the serial numbers SIM1, SIM2... on the hub's ports 1, 2...; --away PORT is the one
@@ -32,6 +32,11 @@ static char folder[] = "/tmp/usb-sim-XXXXXX";
 
 /* ---- what the command may ask for ---- */
 
+static gboolean put_back(gpointer user)
+{
+    return sim_device_plug(user) ? G_SOURCE_REMOVE : G_SOURCE_CONTINUE;
+}
+
 static struct sim_device *device_of(unsigned number)
 {
     return number >= 1 && number <= boards ? &devices[number - 1] : NULL;
@@ -46,6 +51,8 @@ static void obey(const char *line, char *reply, size_t capacity)
     snprintf(reply, capacity, "ok");
     if (count < 2 || device == NULL)
         snprintf(reply, capacity, "what? %s", line);
+    else if (strcmp(word, "plug") == 0 && value > 0)
+        g_timeout_add(value, put_back, device);
     else if (strcmp(word, "plug") == 0 && !device->board.plugged)
         snprintf(reply, capacity, "%s", sim_device_plug(device) ? "ok" : "not enumerated");
     else if (strcmp(word, "unplug") == 0)
@@ -109,11 +116,6 @@ static bool listen_for_words(void)
 
 /* ---- the cable of a board elsewhere ---- */
 
-static gboolean put_back(gpointer user)
-{
-    return sim_device_plug(user) ? G_SOURCE_REMOVE : G_SOURCE_CONTINUE;
-}
-
 /* From inside the device's work, so the cable comes out here and goes in later. */
 static void pulled(struct sim_device *device)
 {
@@ -164,12 +166,14 @@ static bool take_fault(const char *name)
 int main(int count, char **words)
 {
     enum sim_program program = SIM_ECHO;
+    bool mixed = false; /* the first one has the link, the others echo */
     unsigned away = 0, pull_after = 0;
     int at = 1;
     for (; at + 1 < count && strcmp(words[at], "--") != 0; at += 2) {
         unsigned value = (unsigned)strtoul(words[at + 1], NULL, 10);
+        mixed = mixed || strcmp(words[at + 1], "mixed") == 0;
         if (strcmp(words[at], "--program") == 0)
-            program = strcmp(words[at + 1], "link") == 0 ? SIM_LINK : SIM_ECHO;
+            program = words[at + 1][0] == 'e' ? SIM_ECHO : SIM_LINK;
         else if (strcmp(words[at], "--boards") == 0)
             boards = value <= BOARDS_MAX ? value : BOARDS_MAX;
         else if (strcmp(words[at], "--away") == 0)
@@ -194,7 +198,8 @@ int main(int count, char **words)
     for (unsigned i = 0; i < boards; i++) {
         char serial[16];
         snprintf(serial, sizeof serial, "SIM%u", i + 1);
-        sim_device_init(&devices[i], bed, i + 1, away != 0 ? SIM_AWAY : program, serial, away);
+        enum sim_program own = mixed && i > 0 ? SIM_ECHO : program;
+        sim_device_init(&devices[i], bed, i + 1, away != 0 ? SIM_AWAY : own, serial, away);
         devices[i].pulled = pulled;
         devices[i].pull_after = pull_after;
         if (!sim_device_plug(&devices[i]))
