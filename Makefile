@@ -1,7 +1,7 @@
 # OpenKKT. `make help` lists the targets.
 #
 # A folder's main.c is a program; every other .c of the folder goes into the folder's archive.
-# MODE=asan builds with the sanitizers, into a folder of its own.
+# MODE=asan builds with the sanitizers, MODE=tsan with the one for threads, into folders of their own.
 
 SHELL    := /bin/bash
 VERSION  := $(shell cat VERSION)
@@ -13,7 +13,7 @@ comma    := ,
 
 WARN     := -Wall -Wextra -Wconversion -Wshadow -Werror
 CFLAGS   ?= -O2 -g
-SANITIZE  = $(if $(filter asan,$(MODE)),-fsanitize=address$(comma)undefined -fno-sanitize-recover=all -fno-omit-frame-pointer)
+SANITIZE  = $(if $(filter asan,$(MODE)),-fsanitize=address$(comma)undefined -fno-sanitize-recover=all -fno-omit-frame-pointer)$(if $(filter tsan,$(MODE)),-fsanitize=thread)
 ALL_CFLAGS = -std=c11 $(WARN) $(CFLAGS) $(SANITIZE) -fPIC -I. -D_GNU_SOURCE -DOPENKKT_VERSION='"$(VERSION)"' $(PKG_CFLAGS)
 # Quiet before the packages are there: `make deps` still has to bring pkg-config.
 pkg       = $(shell { pkg-config $(1); } 2>/dev/null)
@@ -185,8 +185,11 @@ USB_WRAPS := $(addprefix -Wl$(comma)--wrap=,usb_device_setup usb_device_in)
 $(patsubst tests/usb/%.c,$(BUILD)/tests/usb/%.o,$(wildcard tests/usb/*.c)): EXTRA_CFLAGS += $(call pkg,--cflags umockdev-1.0)
 $(BUILD)/tests/usb/usb-sim: $(patsubst %,$(BUILD)/tests/usb/sim_%.o,main usbfs board fault) $(LINK_ARCHIVES)
 	$(CC) $(LDFLAGS) $(SANITIZE) $(filter %.o,$^) $(USB_WRAPS) -Wl,--start-group $(LINK_ARCHIVES) -Wl,--end-group $(LIBS) $(call pkg,--libs umockdev-1.0) -o $@
-$(BUILD)/tests/usb/usb_suite: $(BUILD)/tests/usb/usb_suite.o $(LINK_ARCHIVES)
-	$(CC) $(LDFLAGS) $(SANITIZE) $< -Wl,--start-group $(LINK_ARCHIVES) -Wl,--end-group -lcmocka $(LIBS) -o $@
+$(BUILD)/tests/usb/usb_suite: $(BUILD)/tests/usb/usb_suite.o $(BUILD)/hostdrv.a $(BUILD)/proto.a
+	$(CC) $(LDFLAGS) $(SANITIZE) $^ -lcmocka $(call pkg,--libs libserialport libusb-1.0 sqlite3) -lpthread -o $@
+# The unit test of the USB device with the faults between.
+$(BUILD)/tests/usb/usb_device_faults: $(BUILD)/tests/unit/usb_device_test.o $(BUILD)/tests/usb/sim_fault.o $(LINK_ARCHIVES)
+	$(CC) $(LDFLAGS) $(SANITIZE) $(filter %.o,$^) $(USB_WRAPS) -Wl,--start-group $(LINK_ARCHIVES) -Wl,--end-group -lcmocka $(LIBS) -o $@
 
 $(BUILD)/tests/bench/bench: $(BUILD)/tests/bench/bench.o $(LINK_ARCHIVES)
 	$(CC) $(LDFLAGS) $(SANITIZE) $< -Wl,--start-group $(LINK_ARCHIVES) -Wl,--end-group $(LIBS) -o $@

@@ -18,11 +18,12 @@
 #include "hostdrv/usb_find.h"
 #include "proto/usb_link.h"
 
-/* A multiple of every bulk packet size, else a babble loses data; as much as Linux takes in one
- * piece. */
-#define USB_BUFFER_BYTES 16384
+/* Multiples of every bulk packet size, else a babble loses data. Answers are short, so what comes in
+ * has little room; what goes out is as much as Linux takes in one piece. */
+#define USB_IN_BYTES  4096
+#define USB_OUT_BYTES 16384
 
-_Static_assert(USB_BUFFER_BYTES % 512 == 0, "whole packets at high speed too");
+_Static_assert(USB_IN_BYTES % 512 == 0, "whole packets at high speed too");
 
 struct transport_usb {
     struct transport base;
@@ -31,9 +32,9 @@ struct transport_usb {
     struct usb_find_interface interface;
     struct libusb_transfer *in, *out;
     bool in_pending, out_pending, dead;
-    uint8_t in_bytes[USB_BUFFER_BYTES];
+    uint8_t in_bytes[USB_IN_BYTES];
     size_t in_size, in_taken;
-    uint8_t out_bytes[2][USB_BUFFER_BYTES]; /* one on its way, one gathers */
+    uint8_t out_bytes[2][USB_OUT_BYTES]; /* one on its way, one gathers */
     unsigned gathers;
     size_t gathered;
 };
@@ -88,7 +89,7 @@ static void submit_in(struct transport_usb *self)
     if (self->in_pending || self->dead || self->in_taken < self->in_size)
         return;
     libusb_fill_bulk_transfer(self->in, self->handle, self->interface.in, self->in_bytes,
-                              USB_BUFFER_BYTES, in_done, self, 0);
+                              USB_IN_BYTES, in_done, self, 0);
     self->in_pending = true;
     if (libusb_submit_transfer(self->in) != 0) {
         self->in_pending = false;
@@ -125,11 +126,11 @@ static int usb_read(struct transport *transport, uint8_t *bytes, size_t capacity
 static int usb_write(struct transport *transport, const uint8_t *bytes, size_t size)
 {
     struct transport_usb *self = self_of(transport);
-    if (self->out_pending && self->gathered == USB_BUFFER_BYTES)
+    if (self->out_pending && self->gathered == USB_OUT_BYTES)
         handle_events(self, 0);
     if (self->dead)
         return -1;
-    size_t room = USB_BUFFER_BYTES - self->gathered;
+    size_t room = USB_OUT_BYTES - self->gathered;
     if (size > room)
         size = room;
     memcpy(self->out_bytes[self->gathers] + self->gathered, bytes, size);
@@ -140,7 +141,7 @@ static int usb_write(struct transport *transport, const uint8_t *bytes, size_t s
 
 static bool is_ready(const struct transport_usb *self, bool want_write)
 {
-    return self->in_taken < self->in_size || (want_write && self->gathered < USB_BUFFER_BYTES);
+    return self->in_taken < self->in_size || (want_write && self->gathered < USB_OUT_BYTES);
 }
 
 static int usb_wait(struct transport *transport, bool want_write, unsigned timeout_ms)

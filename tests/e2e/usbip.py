@@ -249,8 +249,12 @@ def garbage(build):
         expect(shop.status()["deviceInfo"]["serial"] == shop.serial, "the board lives")
 
 
+def five_items(shop):
+    return shop.sell(items=[item(name=f"Товар номер {n}") for n in range(5)], payments=[{"type": "cash", "sum": 1000}])
+
+
 def sell(shop, port, number):
-    task = shop.sell(items=[item(name=f"Товар номер {n}") for n in range(5)], payments=[{"type": "cash", "sum": 1000}])
+    task = five_items(shop)
     command = [os.path.join(shop.build, "kkt"), "--json", "--device", f"tcp:127.0.0.1:{port}", "--queue", shop.queue, "--timeout", "30000", "task", "-"]
     done = subprocess.run(command, input=json.dumps(task).encode(), capture_output=True, check=False, timeout=60)
     expect(done.returncode == 0, f"sale {number}: {done.stdout.decode()} {done.stderr.decode()}")
@@ -281,12 +285,59 @@ def pulled_at_every_transfer(build):
         print(f"cable pulled at each of {pulled} packets of a sale: 0 lost, 0 doubled")
 
 
+# ---- through libusb, below umockdev ----
+
+def kkt_on_usb(shop, port, options, words, text=None):
+    command = ["umockdev-wrapper", os.path.join(shop.build, "tests", "usb", "usb-sim"), "--away", str(port), *options, "--",
+               os.path.join(shop.build, "kkt"), "--json", "--device", f"usb:{shop.serial}", "--queue", shop.queue, *words]
+    done = subprocess.run(command, input=text, capture_output=True, check=False, timeout=90)
+    told = [line for line in done.stdout.decode().splitlines() if line.startswith("usb-sim: ")]
+    return done, told
+
+
+def pulled_at_every_transfer_of_libusb(build):
+    """kkt with its libusb, the simulator's cable, a whole board: until a sale has fewer transfers than that."""
+    shop = Shop.bare(build)
+    port = usb_port(shop)
+    with shop:
+        shop.start_board()
+        shop.register()
+        shop.open_shift()
+        before, pulled, told = len(shop.archive()), 0, []
+        while True:
+            task = json.dumps(five_items(shop)).encode()
+            options = ("--pull-after", str(pulled + 1), "--back-ms", "30")
+            done, told = kkt_on_usb(shop, port, options, ("--timeout", "30000", "task", "-"), task)
+            expect(done.returncode == 0, f"sale {pulled}: {done.stdout.decode()} {done.stderr.decode()}")
+            expect(len(shop.archive()) == before + 1, f"pulled at transfer {pulled + 1}: {len(shop.archive()) - before} documents")
+            before += 1
+            if not any("pulled" in line for line in told):
+                break
+            pulled += 1
+        expect(pulled > 5, f"a sale has more transfers than {pulled}")
+        jobs = shop.kkt("queue", "list", "--all").data
+        expect(len([job for job in jobs if job["job"] == "receipt"]) == pulled + 1, "one job a sale")
+        print(f"by libusb: cable pulled at each of {pulled} transfers of a sale: 0 lost, 0 doubled")
+        # What a sale costs beyond connecting: two sales in one connection against one.
+        counts = []
+        for sales in (1, 2):
+            tasks = json.dumps([five_items(shop) for _ in range(sales)]).encode()
+            done, told = kkt_on_usb(shop, port, (), ("task", "-"), tasks)
+            expect(done.returncode == 0, f"{sales} sales: {done.stdout.decode()} {done.stderr.decode()}")
+            counts.append([int(word) for word in told[-1].replace(",", " ").split() if word.isdigit()])
+        transfers, packets, turns = (two - one for one, two in zip(*counts))
+        print(f"bench: usb_sale_packets {packets} packets limit <=12")
+        print(f"bench: usb_sale_transfers {transfers} transfers limit <=4")
+        print(f"bench: usb_sale_turnarounds {turns} turns limit <=2")
+        expect(packets <= 12 and transfers <= 4 and turns <= 2, f"a sale costs {transfers} transfers, {packets} packets, {turns} turns of direction")
+
+
 def main():
     parser = argparse.ArgumentParser(description="USB/IP from outside.")
     parser.add_argument("--build", default="build")
     options = parser.parse_args()
     failed = 0
-    cases = (listed_and_taken, pulled_and_put_back, garbage, pulled_at_every_transfer)
+    cases = (listed_and_taken, pulled_and_put_back, garbage, pulled_at_every_transfer, pulled_at_every_transfer_of_libusb)
     for case in cases:
         started = time.monotonic()
         try:

@@ -119,6 +119,9 @@ static void answer_request(struct sim_board *board, const struct link_frame *fra
     put_u16le(&writer, ERROR_NONE);
     if (frame->code == LINK_IDENTITY)
         tlv_put_bytes(&writer, TAG_BOARD_SERIAL, board->serial, strlen(board->serial));
+    else if (frame->code == LINK_RECEIPT)
+        put_bytes(&writer, board->request,
+                  LINK_RESULT_SIZE); /* as long as a result, with its key */
     else
         put_bytes(&writer, board->request, size < sizeof board->answer - 2 ? size : 0);
     board->answer_size = writer.length;

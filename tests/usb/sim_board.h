@@ -13,8 +13,8 @@
 
 enum sim_program {
     SIM_ECHO, /* every byte back, as it came */
-    SIM_LINK, /* the host link: tells its identity; the answer to anything else is the request */
-    SIM_AWAY  /* a kkt-board elsewhere */
+    SIM_LINK, /* the host link: tells its identity, a receipt's answer is short; anything else comes back */
+    SIM_AWAY /* a kkt-board elsewhere */
 };
 
 struct sim_board {
@@ -49,21 +49,7 @@ void sim_board_receive(struct sim_board *board, const uint8_t *bytes, size_t siz
 /* Lets the board work, and gives what it sent by USB/IP since; false: the cable is dead. */
 bool sim_board_run(struct sim_board *board, uint8_t *out, size_t capacity, size_t *size);
 
-/* ---- faults of the firmware, USB.md's table; none by default ---- */
-
-enum sim_fault {
-    SIM_FAULT_NONE,
-    SIM_FAULT_NO_EMPTY_PACKET,  /* no empty packet after a write of whole packets */
-    SIM_FAULT_HALT_STAYS,       /* CLEAR_FEATURE(ENDPOINT_HALT) is acknowledged and does nothing */
-    SIM_FAULT_PACKET_SIZE_0,    /* bMaxPacketSize0 is 13 */
-    SIM_FAULT_NO_CONFIGURATION, /* SET_CONFIGURATION stalls */
-    SIM_FAULT_TOTAL_LENGTH,     /* wTotalLength too large */
-    SIM_FAULT_BULK_512,         /* bulk endpoints of 512 bytes at full speed */
-    SIM_FAULT_INTERFACES,       /* bNumInterfaces is 4 */
-    SIM_FAULT_NO_UNION,         /* no CDC union descriptor */
-    SIM_FAULTS
-};
-extern enum sim_fault sim_fault;
-const char *sim_fault_name(enum sim_fault fault);
+/* Faults of the firmware (design note USB.md) are in sim_fault.c; KKT_USB_FAULT in the environment
+ * chooses one. */
 
 #endif

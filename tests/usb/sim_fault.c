@@ -1,8 +1,10 @@
 /* Faults between the host and the firmware's USB device: the linker puts these in the place of the
- * port's functions (-Wl,--wrap), so the device itself stays as it is. */
+ * port's functions (-Wl,--wrap), so the device itself stays as it is. KKT_USB_FAULT chooses one.
+ */
+#include <stdlib.h>
 #include <string.h>
 
-#include "tests/usb/sim_board.h"
+#include "firmware/usb_device.h"
 
 #define GET_DESCRIPTOR    6u
 #define CLEAR_FEATURE     1u
@@ -12,17 +14,32 @@
 #define FROM_DEVICE       0x80u
 #define CS_INTERFACE      0x24u
 #define CDC_UNION         0x06u
-#define CDC_CALL          0x01u
 
-enum sim_fault sim_fault;
+enum sim_fault {
+    SIM_FAULT_NONE,
+    SIM_FAULT_NO_EMPTY_PACKET,  /* no empty packet after a write of whole packets */
+    SIM_FAULT_HALT_STAYS,       /* CLEAR_FEATURE(ENDPOINT_HALT) is acknowledged and does nothing */
+    SIM_FAULT_PACKET_SIZE_0,    /* bMaxPacketSize0 is 13 */
+    SIM_FAULT_NO_CONFIGURATION, /* SET_CONFIGURATION stalls */
+    SIM_FAULT_TOTAL_LENGTH,     /* wTotalLength too large */
+    SIM_FAULT_BULK_512,         /* bulk endpoints of 512 bytes at full speed */
+    SIM_FAULT_INTERFACES,       /* bNumInterfaces is 4 */
+    SIM_FAULT_NO_UNION,         /* no CDC union descriptor */
+    SIM_FAULTS
+};
+static enum sim_fault sim_fault;
 
 static const char *const names[SIM_FAULTS] = {"none",          "no-empty-packet",  "halt-stays",
                                               "packet-size-0", "no-configuration", "total-length",
                                               "bulk-512",      "interfaces",       "no-union"};
 
-const char *sim_fault_name(enum sim_fault fault)
+__attribute__((constructor)) static void choose(void)
 {
-    return names[fault];
+    const char *name = getenv("KKT_USB_FAULT");
+    for (unsigned i = 0; name != NULL && i < SIM_FAULTS; i++) {
+        if (strcmp(names[i], name) == 0)
+            sim_fault = (enum sim_fault)i;
+    }
 }
 
 void __real_usb_device_setup(struct usb_device *usb, const uint8_t packet[USB_SETUP_BYTES]);

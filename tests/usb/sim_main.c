@@ -1,7 +1,7 @@
 /* usb-sim: runs a program that finds simulated boards on USB, by umockdev, without a kernel that
  * knows USB and without rights.
  *
- *     umockdev-wrapper usb-sim [--program echo|link|mixed] [--boards N] [--fault NAME]
+ *     umockdev-wrapper usb-sim [--program echo|link|mixed] [--boards N]
  *                              [--away PORT [--pull-after N --back-ms N]] -- COMMAND...
  *
  * Boards have the serial numbers SIM1, SIM2... on the hub's ports 1, 2...; --away PORT is the one
@@ -152,21 +152,10 @@ static bool start_command(char **command)
     return child > 0;
 }
 
-static bool take_fault(const char *name)
-{
-    for (unsigned i = 0; i < SIM_FAULTS; i++) {
-        if (strcmp(sim_fault_name((enum sim_fault)i), name) == 0) {
-            sim_fault = (enum sim_fault)i;
-            return true;
-        }
-    }
-    return false;
-}
-
 int main(int count, char **words)
 {
     enum sim_program program = SIM_ECHO;
-    bool mixed = false; /* the first one has the link, the others echo */
+    bool mixed = false; /* the second and third one echo, the others have the link */
     unsigned away = 0, pull_after = 0;
     int at = 1;
     for (; at + 1 < count && strcmp(words[at], "--") != 0; at += 2) {
@@ -182,7 +171,7 @@ int main(int count, char **words)
             pull_after = value;
         else if (strcmp(words[at], "--back-ms") == 0)
             back_ms = value;
-        else if (strcmp(words[at], "--fault") != 0 || !take_fault(words[at + 1]))
+        else
             at = count;
     }
     if (at + 1 >= count) {
@@ -198,7 +187,7 @@ int main(int count, char **words)
     for (unsigned i = 0; i < boards; i++) {
         char serial[16];
         snprintf(serial, sizeof serial, "SIM%u", i + 1);
-        enum sim_program own = mixed && i > 0 ? SIM_ECHO : program;
+        enum sim_program own = mixed && (i == 1 || i == 2) ? SIM_ECHO : program;
         sim_device_init(&devices[i], bed, i + 1, away != 0 ? SIM_AWAY : own, serial, away);
         devices[i].pulled = pulled;
         devices[i].pull_after = pull_after;

@@ -117,6 +117,7 @@ static void free_urb(struct sim_urb *urb)
 {
     g_clear_pointer(&urb->urb, umockdev_ioctl_data_unref);
     g_clear_pointer(&urb->buffer, umockdev_ioctl_data_unref);
+    g_clear_object(&urb->client);
     free(urb->data);
     memset(urb, 0, sizeof *urb);
 }
@@ -237,7 +238,7 @@ static void submit_urb(struct sim_device *device, UMockdevIoctlClient *client,
         return;
     }
     urb->urb = data;
-    urb->client = client;
+    urb->client = g_object_ref(client);
     urb->is_control = told.type == USBDEVFS_URB_TYPE_CONTROL;
     uint32_t size = (uint32_t)told.buffer_length;
     const uint8_t *bytes = NULL;
@@ -331,12 +332,8 @@ static void forget_closed(struct sim_device *device)
         struct sim_urb *urb = &device->urbs[i];
         if (urb->number == 0 || umockdev_ioctl_client_get_connected(urb->client))
             continue;
-        if (!urb->done) {
-            uint32_t number = urb->number;
-            unlink_urb(device, number);
-        }
-        g_clear_pointer(&urb->urb, umockdev_ioctl_data_unref);
-        g_clear_pointer(&urb->buffer, umockdev_ioctl_data_unref);
+        if (!urb->done)
+            unlink_urb(device, urb->number);
         free_urb(urb);
     }
 }
@@ -492,6 +489,8 @@ bool sim_device_plug(struct sim_device *device)
     static unsigned numbers = 1;
     char serial[64], hex[2 * DESCRIPTOR_MAX + 1];
     g_autoptr(GError) problem = NULL;
+    if (device->board.plugged)
+        return true;
     device->number = ++numbers;
     device->in_size = 0;
     device->bulk_done = device->packets = device->turnarounds = 0;
