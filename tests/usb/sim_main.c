@@ -10,7 +10,6 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <glib-unix.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -34,7 +33,10 @@ static char folder[] = "/tmp/usb-sim-XXXXXX";
 
 static gboolean put_back(gpointer user)
 {
-    return sim_device_plug(user) ? G_SOURCE_REMOVE : G_SOURCE_CONTINUE;
+    g_rec_mutex_lock(&sim_lock);
+    bool done = sim_device_plug(user);
+    g_rec_mutex_unlock(&sim_lock);
+    return done ? G_SOURCE_REMOVE : G_SOURCE_CONTINUE;
 }
 
 static struct sim_device *device_of(unsigned number)
@@ -52,7 +54,7 @@ static void obey(const char *line, char *reply, size_t capacity)
     if (count < 2 || device == NULL)
         snprintf(reply, capacity, "what? %s", line);
     else if (strcmp(word, "plug") == 0 && value > 0)
-        g_timeout_add(value, put_back, device);
+        sim_later(value, put_back, device);
     else if (strcmp(word, "plug") == 0 && !device->board.plugged)
         snprintf(reply, capacity, "%s", sim_device_plug(device) ? "ok" : "not enumerated");
     else if (strcmp(word, "unplug") == 0)
@@ -83,7 +85,9 @@ static gboolean asked(gint fd, GIOCondition condition, gpointer user)
         return G_SOURCE_REMOVE;
     }
     line[size] = '\0';
+    g_rec_mutex_lock(&sim_lock);
     obey(line, reply, sizeof reply);
+    g_rec_mutex_unlock(&sim_lock);
     if (send(fd, reply, strlen(reply), MSG_NOSIGNAL) < 0)
         return G_SOURCE_REMOVE;
     return G_SOURCE_CONTINUE;
@@ -95,7 +99,7 @@ static gboolean called(gint fd, GIOCondition condition, gpointer user)
     (void)user;
     int peer = accept4(fd, NULL, NULL, SOCK_CLOEXEC);
     if (peer >= 0)
-        g_unix_fd_add(peer, G_IO_IN | G_IO_HUP, asked, NULL);
+        sim_watch(peer, asked, NULL);
     return G_SOURCE_CONTINUE;
 }
 
@@ -110,7 +114,7 @@ static bool listen_for_words(void)
         listen(listener, 8) != 0)
         return false;
     setenv("KKT_USB_SIM", address.sun_path, 1);
-    g_unix_fd_add(listener, G_IO_IN, called, NULL);
+    sim_watch(listener, called, NULL);
     return true;
 }
 
@@ -123,7 +127,7 @@ static void pulled(struct sim_device *device)
     fflush(stdout);
     sim_device_unplug(device);
     if (back_ms > 0)
-        g_timeout_add(back_ms, put_back, device);
+        sim_later(back_ms, put_back, device);
 }
 
 /* ---- the command ---- */
@@ -184,6 +188,7 @@ int main(int count, char **words)
     devices = calloc(BOARDS_MAX, sizeof *devices);
     if (devices == NULL || !listen_for_words())
         return 2;
+    g_rec_mutex_lock(&sim_lock);
     for (unsigned i = 0; i < boards; i++) {
         char serial[16];
         snprintf(serial, sizeof serial, "SIM%u", i + 1);
@@ -194,6 +199,7 @@ int main(int count, char **words)
         if (!sim_device_plug(&devices[i]))
             printf("usb-sim: board %u is not enumerated\n", i + 1);
     }
+    g_rec_mutex_unlock(&sim_lock);
     fflush(stdout);
     if (!start_command(words + at + 1))
         return 2;

@@ -2,7 +2,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <glib-unix.h>
 #include <linux/usbdevice_fs.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -350,19 +349,17 @@ static void claim(struct sim_device *device, UMockdevIoctlClient *client)
     answer(client, 0, 0);
 }
 
-static gboolean serve(UMockdevIoctlBase *base, UMockdevIoctlClient *client, gpointer user)
+static void serve(struct sim_device *device, UMockdevIoctlClient *client)
 {
-    struct sim_device *device = user;
     UMockdevIoctlData *argument = umockdev_ioctl_client_get_arg(client);
     unsigned long request = umockdev_ioctl_client_get_request(client);
-    (void)base;
     if (request == USBDEVFS_REAPURBNDELAY || request == USBDEVFS_REAPURB) {
         reap(device, client, argument);
-        return TRUE;
+        return;
     }
     if (!device->board.plugged) {
         answer(client, -1, ENODEV);
-        return TRUE;
+        return;
     }
     switch (request) {
     case USBDEVFS_GET_CAPABILITIES: {
@@ -399,7 +396,34 @@ static gboolean serve(UMockdevIoctlBase *base, UMockdevIoctlClient *client, gpoi
     default:
         answer(client, -1, ENOTTY);
     }
+}
+
+static gboolean asked(UMockdevIoctlBase *base, UMockdevIoctlClient *client, gpointer user)
+{
+    (void)base;
+    g_rec_mutex_lock(&sim_lock);
+    serve(user, client);
+    g_rec_mutex_unlock(&sim_lock);
     return TRUE;
+}
+
+/* ---- sources ---- */
+
+GRecMutex sim_lock;
+
+GSource *sim_watch(int fd, GUnixFDSourceFunc function, void *user)
+{
+    GSource *source = g_unix_fd_source_new(fd, G_IO_IN | G_IO_HUP);
+    g_source_set_callback(source, (GSourceFunc)(void (*)(void))function, user, NULL);
+    g_source_attach(source, NULL);
+    return source;
+}
+
+void sim_later(unsigned ms, GSourceFunc function, void *user)
+{
+    g_autoptr(GSource) source = g_timeout_source_new(ms);
+    g_source_set_callback(source, function, user, NULL);
+    g_source_attach(source, NULL);
 }
 
 /* ---- the cable ---- */
@@ -480,7 +504,9 @@ static gboolean away_ready(gint fd, GIOCondition condition, gpointer user)
 {
     (void)fd;
     (void)condition;
+    g_autoptr(GRecMutexLocker) locker = g_rec_mutex_locker_new(&sim_lock);
     pump(user);
+    (void)locker;
     return G_SOURCE_CONTINUE;
 }
 
@@ -506,11 +532,13 @@ bool sim_device_plug(struct sim_device *device)
     }
     flow(device);
     device->handler = umockdev_ioctl_base_new();
-    g_signal_connect(device->handler, "handle-ioctl", G_CALLBACK(serve), device);
+    g_signal_connect(device->handler, "handle-ioctl", G_CALLBACK(asked), device);
+    g_rec_mutex_unlock(&sim_lock);
     if (!umockdev_testbed_attach_ioctl(device->bed, device->node, device->handler, &problem))
         fprintf(stderr, "usb-sim: %s\n", problem->message);
+    g_rec_mutex_lock(&sim_lock);
     if (device->board.socket >= 0)
-        device->watch = g_unix_fd_add(device->board.socket, G_IO_IN | G_IO_HUP, away_ready, device);
+        device->watch = sim_watch(device->board.socket, away_ready, device);
     show(device, serial, hex);
     return true;
 }
@@ -520,9 +548,9 @@ void sim_device_unplug(struct sim_device *device)
     char path[80];
     if (!device->board.plugged)
         return;
-    if (device->watch != 0)
-        g_source_remove(device->watch);
-    device->watch = 0;
+    if (device->watch != NULL)
+        g_source_destroy(device->watch);
+    g_clear_pointer(&device->watch, g_source_unref);
     sim_board_unplug(&device->board);
     for (unsigned i = 0; i < SIM_URBS; i++) {
         if (device->urbs[i].number != 0 && !device->urbs[i].done)

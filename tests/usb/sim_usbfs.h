@@ -9,6 +9,7 @@
 #ifndef TESTS_USB_SIM_USBFS_H
 #define TESTS_USB_SIM_USBFS_H
 
+#include <glib-unix.h>
 #include <umockdev.h>
 
 #include "tests/usb/sim_board.h"
@@ -46,7 +47,7 @@ struct sim_device {
     UMockdevIoctlClient *claimed_by;
     uint8_t in[2 * USBIP_OUT_BYTES];
     size_t in_size;
-    guint watch;
+    GSource *watch; /* of a board elsewhere */
     /* counted */
     unsigned long submitted, reaped, empty_reaps, bulk_done, turnarounds;
     unsigned long packets;
@@ -54,6 +55,13 @@ struct sim_device {
     unsigned long pull_after; /* bulk transfers until the cable comes out; 0: never */
     void (*pulled)(struct sim_device *device);
 };
+
+/* umockdev serves ioctls in a thread of its own: everything here happens under this lock, which
+ * sim_device_plug gives away while umockdev has to act (so hold it once). Sources run in the main
+ * context, and take the lock themselves. */
+extern GRecMutex sim_lock;
+GSource *sim_watch(int fd, GUnixFDSourceFunc function, void *user);
+void sim_later(unsigned ms, GSourceFunc function, void *user);
 
 void sim_device_init(struct sim_device *device, UMockdevTestbed *bed, unsigned place,
                      enum sim_program program, const char *serial, unsigned away_port);
