@@ -1,5 +1,5 @@
 /* Words for the simulator that a test runs under (usb-sim, or usb-sim-vhci in a guest): what a hand
- * would do to cables, and what can be counted.
+ * would do to cables.
  */
 #ifndef TESTS_USB_SIM_CLIENT_H
 #define TESTS_USB_SIM_CLIENT_H
@@ -16,9 +16,8 @@
 
 #include <cmocka.h>
 
-/* plug N [MS: later], unplug N, silent N 0|1 (the board's program does nothing), events N COUNT (it tells of so
- * many events), pull N COUNT (the cable comes out after so many more transfers), count N (transfers
- * submitted, reaped, reaps of nothing; bulk ones ended, their packets, turns of direction). */
+/* plug N [MS: later], unplug N, silent N 0|1 (the board's program does nothing), events N COUNT (it
+ * tells of so many events), pull N COUNT (the cable comes out after so many more transfers). */
 static inline const char *sim_say(const char *words)
 {
     static int peer = -1;

@@ -65,9 +65,6 @@ static void obey(const char *line, char *reply, size_t capacity)
         device->board.events_due += value;
     else if (strcmp(word, "pull") == 0)
         device->pull_after = device->bulk_done + value;
-    else if (strcmp(word, "count") == 0)
-        snprintf(reply, capacity, "%lu %lu %lu %lu %lu %lu", device->submitted, device->reaped,
-                 device->empty_reaps, device->bulk_done, device->packets, device->turnarounds);
     else
         snprintf(reply, capacity, "what? %s", line);
     if (device != NULL)

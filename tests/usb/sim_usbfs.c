@@ -246,7 +246,6 @@ static void submit_urb(struct sim_device *device, UMockdevIoctlClient *client,
                                                   (gulong)told.buffer_length, NULL);
         bytes = urb->buffer->data;
     }
-    device->submitted++;
     urb->is_in = urb->is_control ? (bytes[0] & 0x80) != 0 && size > CONTROL_HEAD
                                  : (told.endpoint & 0x80) != 0;
     urb->number = device->numbers + 1; /* before the board may answer it */
@@ -276,7 +275,6 @@ static void reap(struct sim_device *device, UMockdevIoctlClient *client,
 {
     struct sim_urb *urb = oldest_done(device, client);
     if (urb == NULL) {
-        device->empty_reaps++;
         answer(client, -1, device->board.plugged ? EAGAIN : ENODEV);
         return;
     }
@@ -290,7 +288,6 @@ static void reap(struct sim_device *device, UMockdevIoctlClient *client,
     g_autoptr(UMockdevIoctlData) out =
         umockdev_ioctl_data_resolve(argument, 0, sizeof(void *), NULL);
     umockdev_ioctl_data_set_ptr(out, 0, urb->urb);
-    device->reaped++;
     answer(client, 0, 0);
     free_urb(urb);
     flow(device);
@@ -520,7 +517,6 @@ bool sim_device_plug(struct sim_device *device)
     device->number = ++numbers;
     device->in_size = 0;
     device->bulk_done = device->packets = device->turnarounds = 0;
-    device->submitted = device->reaped = device->empty_reaps = 0;
     device->last_in = true;
     snprintf(device->node, sizeof device->node, "/dev/bus/usb/001/%03u", device->number);
     snprintf(device->path, sizeof device->path, "/devices/usb1/1-%u", device->place);

@@ -49,8 +49,7 @@ struct sim_device {
     size_t in_size;
     GSource *watch; /* of a board elsewhere */
     /* counted */
-    unsigned long submitted, reaped, empty_reaps, bulk_done, turnarounds;
-    unsigned long packets;
+    unsigned long bulk_done, packets, turnarounds;
     bool last_in;
     unsigned long pull_after; /* bulk transfers until the cable comes out; 0: never */
     void (*pulled)(struct sim_device *device);
