@@ -185,7 +185,7 @@ USB_WRAPS := $(addprefix -Wl$(comma)--wrap=,usb_device_setup usb_device_in)
 $(patsubst tests/usb/%.c,$(BUILD)/tests/usb/%.o,$(wildcard tests/usb/*.c)): EXTRA_CFLAGS += $(call pkg,--cflags umockdev-1.0)
 $(BUILD)/tests/usb/usb-sim: $(patsubst %,$(BUILD)/tests/usb/sim_%.o,main usbfs board fault) $(LINK_ARCHIVES)
 	$(CC) $(LDFLAGS) $(SANITIZE) $(filter %.o,$^) $(USB_WRAPS) -Wl,--start-group $(LINK_ARCHIVES) -Wl,--end-group $(LIBS) $(call pkg,--libs umockdev-1.0) -o $@
-$(BUILD)/tests/usb/usb_suite: $(BUILD)/tests/usb/usb_suite.o $(BUILD)/hostdrv.a $(BUILD)/proto.a
+$(BUILD)/tests/usb/usb_suite $(BUILD)/tests/usb/usb_speed: $(BUILD)/tests/usb/usb_%: $(BUILD)/tests/usb/usb_%.o $(BUILD)/hostdrv.a $(BUILD)/proto.a
 	$(CC) $(LDFLAGS) $(SANITIZE) $^ -lcmocka $(call pkg,--libs libserialport libusb-1.0 sqlite3) -lpthread -o $@
 # The unit test of the USB device with the faults between.
 $(BUILD)/tests/usb/usb_device_faults: $(BUILD)/tests/unit/usb_device_test.o $(BUILD)/tests/usb/sim_fault.o $(LINK_ARCHIVES)

@@ -1,8 +1,8 @@
 #include "hostdrv/arrival.h"
 
-#include <errno.h>
 #include <libusb-1.0/libusb.h>
 #include <poll.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/inotify.h>
@@ -72,10 +72,10 @@ static bool watch_node(struct arrival *self, const char *place)
     char folder[sizeof((struct device_uri *)0)->place];
     if (place[0] != '/')
         return false;
-    strcpy(folder, place);
+    snprintf(folder, sizeof folder, "%s", place);
     do {
         char *slash = strrchr(folder, '/');
-        strcpy(self->name, slash + 1);
+        snprintf(self->name, sizeof self->name, "%s", slash + 1);
         slash[slash == folder ? 1 : 0] = '\0';
     } while (!is_folder(folder) && strcmp(folder, "/") != 0);
     self->notify = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);

@@ -16,7 +16,7 @@ struct arrival;
 /* NULL: it cannot be watched; the functions below take that too. */
 struct arrival *arrival_watch(const struct device_uri *uri);
 /* True: something came; false: timeout_ms is over. May also return early with false. */
-bool arrival_wait(struct arrival *arrival, unsigned timeout_ms);
-void arrival_end(struct arrival *arrival);
+bool arrival_wait(struct arrival *self, unsigned timeout_ms);
+void arrival_end(struct arrival *self);
 
 #endif

@@ -18,8 +18,8 @@
 #include "hostdrv/usb_find.h"
 #include "proto/usb_link.h"
 
-/* Multiples of every bulk packet size, else a babble loses data. Answers are short, so what comes in
- * has little room; what goes out is as much as Linux takes in one piece. */
+/* Multiples of every bulk packet size, else a babble loses data. Answers are short, so what comes
+ * in has little room; what goes out is as much as Linux takes in one piece. */
 #define USB_IN_BYTES  4096
 #define USB_OUT_BYTES 16384
 

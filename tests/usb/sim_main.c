@@ -50,20 +50,19 @@ static void obey(const char *line, char *reply, size_t capacity)
     unsigned number = 0, value = 0;
     int count = sscanf(line, "%15s %u %u", word, &number, &value);
     struct sim_device *device = device_of(number);
+    bool understood = count >= 2 && device != NULL;
     snprintf(reply, capacity, "ok");
-    if (count < 2 || device == NULL)
-        snprintf(reply, capacity, "what? %s", line);
-    else if (strcmp(word, "plug") == 0 && value > 0)
+    if (understood && strcmp(word, "plug") == 0 && value > 0)
         sim_later(value, put_back, device);
-    else if (strcmp(word, "plug") == 0 && !device->board.plugged)
+    else if (understood && strcmp(word, "plug") == 0)
         snprintf(reply, capacity, "%s", sim_device_plug(device) ? "ok" : "not enumerated");
-    else if (strcmp(word, "unplug") == 0)
+    else if (understood && strcmp(word, "unplug") == 0)
         sim_device_unplug(device);
-    else if (strcmp(word, "silent") == 0)
+    else if (understood && strcmp(word, "silent") == 0)
         device->board.silent = value != 0;
-    else if (strcmp(word, "events") == 0)
+    else if (understood && strcmp(word, "events") == 0)
         device->board.events_due += value;
-    else if (strcmp(word, "pull") == 0)
+    else if (understood && strcmp(word, "pull") == 0)
         device->pull_after = device->bulk_done + value;
     else
         snprintf(reply, capacity, "what? %s", line);

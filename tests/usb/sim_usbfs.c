@@ -114,9 +114,10 @@ static struct sim_urb *find(struct sim_device *device, uint32_t number)
 
 static void free_urb(struct sim_urb *urb)
 {
-    g_clear_pointer(&urb->urb, umockdev_ioctl_data_unref);
-    g_clear_pointer(&urb->buffer, umockdev_ioctl_data_unref);
-    g_clear_object(&urb->client);
+    umockdev_ioctl_data_unref(urb->urb);
+    if (urb->buffer != NULL)
+        umockdev_ioctl_data_unref(urb->buffer);
+    g_object_unref(urb->client);
     free(urb->data);
     memset(urb, 0, sizeof *urb);
 }
@@ -319,11 +320,18 @@ static void call(struct sim_device *device, UMockdevIoctlClient *client,
     pump(device);
 }
 
+static void release(struct sim_device *device)
+{
+    if (device->claimed_by != NULL)
+        g_object_unref(device->claimed_by);
+    device->claimed_by = NULL;
+}
+
 /* Whoever closed the file holds nothing any more. */
 static void forget_closed(struct sim_device *device)
 {
     if (device->claimed_by != NULL && !umockdev_ioctl_client_get_connected(device->claimed_by))
-        g_clear_object(&device->claimed_by);
+        release(device);
     for (unsigned i = 0; i < SIM_URBS; i++) {
         struct sim_urb *urb = &device->urbs[i];
         if (urb->number == 0 || umockdev_ioctl_client_get_connected(urb->client))
@@ -379,7 +387,7 @@ static void serve(struct sim_device *device, UMockdevIoctlClient *client)
         break;
     case USBDEVFS_RELEASEINTERFACE:
         if (device->claimed_by == client)
-            g_clear_object(&device->claimed_by);
+            release(device);
         answer(client, 0, 0);
         break;
     case USBDEVFS_CLEAR_HALT: {
@@ -544,9 +552,11 @@ void sim_device_unplug(struct sim_device *device)
     char path[80];
     if (!device->board.plugged)
         return;
-    if (device->watch != NULL)
+    if (device->watch != NULL) {
         g_source_destroy(device->watch);
-    g_clear_pointer(&device->watch, g_source_unref);
+        g_source_unref(device->watch);
+    }
+    device->watch = NULL;
     sim_board_unplug(&device->board);
     for (unsigned i = 0; i < SIM_URBS; i++) {
         if (device->urbs[i].number != 0 && !device->urbs[i].done)
