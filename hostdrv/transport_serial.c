@@ -3,14 +3,19 @@
  * libserialport's reads cannot tell an unplugged port from a silent one (both give 0 bytes; design
  * note USB.md, "What the driver must do", 5), so the port's descriptor is polled for a hang-up, and
  * "readable, but no bytes" counts as unplugged too.
+ *
+ * The line may be three wires: nothing waits for a modem line, the ones of our own are set for
+ * those who look at them. Any baud that the port takes (libserialport asks Linux by number).
  */
 #include <errno.h>
 #include <libserialport.h>
 #include <limits.h>
+#include <linux/serial.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/ioctl.h>
 
 #include "hostdrv/fault.h"
 #include "hostdrv/transport.h"
@@ -127,6 +132,27 @@ static int find_port(const char *place, struct sp_port **port)
     return result;
 }
 
+/* An adapter may hold bytes back for 16 ms to gather more of them, which a link of questions and
+ * answers pays for each time. Not every port knows the word. */
+static void ask_low_latency(int handle)
+{
+    struct serial_struct settings;
+    if (ioctl(handle, TIOCGSERIAL, &settings) != 0)
+        return;
+    settings.flags |= (int)ASYNC_LOW_LATENCY;
+    (void)ioctl(handle, TIOCSSERIAL, &settings);
+}
+
+/* Two hosts on one port would eat each other's answers. The lock keeps out those who ask for it, as
+ * this driver does; TIOCEXCL everybody but root, who could still take the port. */
+static bool take_port(int handle)
+{
+    if (flock(handle, LOCK_EX | LOCK_NB) != 0)
+        return false;
+    (void)ioctl(handle, TIOCEXCL);
+    return true;
+}
+
 static int open_port(struct transport_serial *self, const struct device_uri *uri, kkt_error *error)
 {
     int result = find_port(uri->place, &self->port);
@@ -140,12 +166,13 @@ static int open_port(struct transport_serial *self, const struct device_uri *uri
     }
     int code = KKT_OK;
     result = sp_get_port_handle(self->port, &self->handle);
-    /* Two hosts on one port would eat each other's answers. */
-    if (result == SP_OK && flock(self->handle, LOCK_EX | LOCK_NB) != 0)
+    if (result == SP_OK && !take_port(self->handle))
         code = fault_set(error, transport_errno_code(errno), "%s: held by another process",
                          uri->place);
     else if (result != SP_OK || (result = configure(self->port, uri->baud)) != SP_OK)
         code = port_fault(error, uri, "configure", result);
+    else
+        ask_low_latency(self->handle);
     if (code != KKT_OK) {
         sp_close(self->port);
         sp_free_port(self->port);

@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <linux/serial.h>
 #include <poll.h>
 #include <pthread.h>
 #include <setjmp.h>
@@ -19,12 +20,15 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
 #include <termios.h>
 #include <unistd.h>
 
 #include <cmocka.h>
 #include <umockdev.h>
 
+#include "hostdrv/arrival.h"
 #include "hostdrv/clock.h"
 #include "hostdrv/kkt.h"
 #include "hostdrv/transport.h"
@@ -39,6 +43,7 @@ static UMockdevTestbed *bed;
 static GMainLoop *loop;
 static int master = -1;
 static int lines_seen; /* DTR and RTS as the program set them */
+static int lows_asked; /* settings with low latency */
 
 /* ---- The mock port ---- */
 
@@ -61,6 +66,17 @@ static gboolean serve_ioctl(UMockdevIoctlBase *base, UMockdevIoctlClient *reques
             lines_seen |= value;
         else
             lines_seen &= ~value;
+        umockdev_ioctl_client_complete(request, 0, 0);
+        return TRUE;
+    }
+    if (code == TIOCGSERIAL || code == TIOCSSERIAL) {
+        g_autoptr(UMockdevIoctlData) data =
+            umockdev_ioctl_data_resolve(argument, 0, sizeof(struct serial_struct), NULL);
+        struct serial_struct settings = {0};
+        if (code == TIOCGSERIAL)
+            umockdev_ioctl_data_update(data, 0, (guint8 *)&settings, sizeof settings);
+        memcpy(&settings, data->data, sizeof settings);
+        lows_asked += code == TIOCSSERIAL && (settings.flags & (int)ASYNC_LOW_LATENCY) != 0;
         umockdev_ioctl_client_complete(request, 0, 0);
         return TRUE;
     }
@@ -109,7 +125,8 @@ static int bed_setup(void **state)
                                           "E: DEVTYPE=usb_interface\n\n"
                                           "P: /devices/pci0/usb1/1-1/1-1:1.1/tty/ttyACM7\n"
                                           "N: ttyACM7\nE: SUBSYSTEM=tty\nE: DEVNAME=" NODE "\n"
-                                          "A: dev=166:7\\n\n\n",
+                                          "A: dev=166:7\\n\n"
+                                          "L: device=../../../1-1:1.1\n\n",
                                           &problem)) {
         fprintf(stderr, "umockdev: %s\n", problem->message);
         return -1;
@@ -127,7 +144,7 @@ static int bed_setup(void **state)
 static int port_setup(void **state)
 {
     (void)state;
-    lines_seen = 0;
+    lines_seen = lows_asked = 0;
     open_master();
     return 0;
 }
@@ -196,6 +213,111 @@ static void speed_is_taken_from_the_address(void **state)
     assert_int_equal(tcgetattr(master, &settings), 0);
     assert_int_equal(cfgetospeed(&settings), B9600);
     port->operations->close(port);
+}
+
+/* linux/termios.h and termios.h cannot both be had. */
+struct kernel_termios2 {
+    unsigned modes[4];
+    unsigned char line, characters[19];
+    unsigned in_speed, out_speed;
+};
+#define KERNEL_TCGETS2 _IOR('T', 0x2A, struct kernel_termios2)
+
+static void any_speed_that_the_port_takes(void **state)
+{
+    static const unsigned speeds[] = {1200, 14400, 57600, 250000, 460800, 1000000, 3000000};
+    (void)state;
+    for (size_t i = 0; i < sizeof speeds / sizeof speeds[0]; i++) {
+        char text[64];
+        struct kernel_termios2 settings;
+        snprintf(text, sizeof text, "serial:" NODE "?baud=%u", speeds[i]);
+        struct transport *port = open_port(text);
+        assert_int_equal(syscall(SYS_ioctl, master, KERNEL_TCGETS2, &settings), 0);
+        assert_int_equal(settings.out_speed, speeds[i]);
+        assert_int_equal(settings.in_speed, speeds[i]);
+        port->operations->close(port);
+    }
+}
+
+/* Three wires: no line of the other side is set, and none is waited for. */
+static void modem_lines_are_not_waited_for(void **state)
+{
+    (void)state;
+    struct transport *port = open_port("serial:" NODE);
+    struct termios settings;
+    uint8_t byte = 0x55;
+    assert_int_equal(lines_seen & (TIOCM_CTS | TIOCM_DSR | TIOCM_CAR), 0);
+    assert_int_equal(tcgetattr(master, &settings), 0);
+    assert_true((settings.c_cflag & CLOCAL) != 0 && (settings.c_cflag & CRTSCTS) == 0);
+    assert_true((settings.c_iflag & (IXON | IXOFF | ICRNL | INLCR | ISTRIP)) == 0);
+    assert_true((settings.c_oflag & OPOST) == 0);
+    assert_true((settings.c_lflag & (ICANON | ECHO | ISIG)) == 0);
+    assert_int_equal(port->operations->write(port, &byte, 1), 1);
+    assert_int_equal(read(master, &byte, 1), 1);
+    assert_int_equal(byte, 0x55);
+    port->operations->close(port);
+}
+
+static void others_are_kept_out(void **state)
+{
+    char slave[64];
+    int exclusive = 0;
+    (void)state;
+    struct transport *port = open_port("serial:" NODE);
+    assert_int_equal(ptsname_r(master, slave, sizeof slave), 0);
+    int other = open(slave, O_RDWR | O_NOCTTY | O_CLOEXEC); /* root may, others get EBUSY */
+    if (other >= 0) {
+        assert_int_equal(syscall(SYS_ioctl, other, TIOCGEXCL, &exclusive), 0);
+        assert_int_equal(exclusive, 1);
+        close(other);
+    } else {
+        assert_int_equal(errno, EBUSY);
+    }
+    assert_int_equal(lows_asked, 1); /* and what comes is not held back */
+    port->operations->close(port);
+}
+
+/* Found by what it is, and opened by its number. */
+static void a_port_is_known_by_its_board(void **state)
+{
+    kkt_found found[4];
+    kkt_error error;
+    size_t count = 0;
+    (void)state;
+    assert_int_equal(kkt_discover(found, 4, &count, &error), KKT_OK);
+    assert_int_equal(count, 1);
+    assert_string_equal(found[0].uri, "serial:" NODE);
+    assert_string_equal(found[0].serial, "BOARD-S");
+    assert_string_equal(found[0].node, NODE);
+    struct transport *port = open_port("BOARD-S");
+    port->operations->close(port);
+}
+
+/* A port that comes into being wakes who waits for it. */
+static void a_port_that_comes_is_told(void **state)
+{
+    struct device_uri uri;
+    char slave[64], link[PATH_MAX];
+    g_autofree gchar *root = umockdev_testbed_get_root_dir(bed);
+    (void)state;
+    assert_int_equal(device_uri_parse("serial:/dev/kkt-new/port", &uri, NULL), KKT_OK);
+    struct arrival *arrival = arrival_watch(&uri);
+    assert_non_null(arrival);
+    assert_false(arrival_wait(arrival, 20));
+    /* Its folder first: what is waited for next is the folder. */
+    snprintf(link, sizeof link, "%s/dev/other", root);
+    assert_int_equal(mkdir(link, 0755), 0);
+    assert_false(arrival_wait(arrival, 20));
+    snprintf(link, sizeof link, "%s/dev/kkt-new", root);
+    assert_int_equal(mkdir(link, 0755), 0);
+    assert_true(arrival_wait(arrival, 1000));
+    arrival_end(arrival);
+    arrival = arrival_watch(&uri);
+    assert_int_equal(ptsname_r(master, slave, sizeof slave), 0);
+    snprintf(link, sizeof link, "%s/dev/kkt-new/port", root);
+    assert_int_equal(symlink(slave, link), 0);
+    assert_true(arrival_wait(arrival, 1000));
+    arrival_end(arrival);
 }
 
 /* What libserialport's reads cannot tell. */
@@ -333,6 +455,11 @@ int main(int count, char **arguments)
         cmocka_unit_test_setup_teardown(every_byte_value_passes_both_ways, port_setup,
                                         port_teardown),
         cmocka_unit_test_setup_teardown(speed_is_taken_from_the_address, port_setup, port_teardown),
+        cmocka_unit_test_setup_teardown(any_speed_that_the_port_takes, port_setup, port_teardown),
+        cmocka_unit_test_setup_teardown(modem_lines_are_not_waited_for, port_setup, port_teardown),
+        cmocka_unit_test_setup_teardown(others_are_kept_out, port_setup, port_teardown),
+        cmocka_unit_test_setup_teardown(a_port_is_known_by_its_board, port_setup, port_teardown),
+        cmocka_unit_test_setup_teardown(a_port_that_comes_is_told, port_setup, port_teardown),
         cmocka_unit_test_setup_teardown(unplugging_is_seen_at_once, port_setup, port_teardown),
         cmocka_unit_test_setup_teardown(a_port_is_held_by_one, port_setup, port_teardown),
         cmocka_unit_test_setup_teardown(no_such_port_is_told, port_setup, port_teardown),
