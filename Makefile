@@ -56,7 +56,7 @@ demo: deps ## A shop's day with every failure, and the five-way comparison
 
 .PHONY: guest
 guest: deps ## The board's USB in a whole PC: Debian's kernel in QEMU, vhci-hcd, libusb, cdc-acm, udev
-	@$(MAKE) --no-print-directory -s -j2 programs
+	@$(MAKE) --no-print-directory -s -j2 programs $(addprefix $(BUILD)/tests/usb/,usb-sim-vhci usb_suite)
 	@tests/guest/run $(BUILD)
 
 .PHONY: bench-mcu world-mcu
@@ -183,8 +183,10 @@ $(BUILD)/tests/unit/serial_test.o: EXTRA_CFLAGS += $(call pkg,--cflags umockdev-
 # ---- USB without USB: simulated boards below umockdev, and the programs that run above them (tests/usb/run)
 USB_WRAPS := $(addprefix -Wl$(comma)--wrap=,usb_device_setup usb_device_in)
 $(patsubst tests/usb/%.c,$(BUILD)/tests/usb/%.o,$(wildcard tests/usb/*.c)): EXTRA_CFLAGS += $(call pkg,--cflags umockdev-1.0)
-$(BUILD)/tests/usb/usb-sim: $(patsubst %,$(BUILD)/tests/usb/sim_%.o,main usbfs board fault) $(LINK_ARCHIVES)
+$(BUILD)/tests/usb/usb-sim: $(patsubst %,$(BUILD)/tests/usb/sim_%.o,main usbfs words board fault) $(LINK_ARCHIVES)
 	$(CC) $(LDFLAGS) $(SANITIZE) $(filter %.o,$^) $(USB_WRAPS) -Wl,--start-group $(LINK_ARCHIVES) -Wl,--end-group $(LIBS) $(call pkg,--libs umockdev-1.0) -o $@
+$(BUILD)/tests/usb/usb-sim-vhci: $(patsubst %,$(BUILD)/tests/usb/sim_%.o,vhci words board fault) $(LINK_ARCHIVES)
+	$(CC) $(LDFLAGS) $(SANITIZE) $(filter %.o,$^) $(USB_WRAPS) -Wl,--start-group $(LINK_ARCHIVES) -Wl,--end-group $(LIBS) -o $@
 $(BUILD)/tests/usb/usb_suite $(BUILD)/tests/usb/usb_speed: $(BUILD)/tests/usb/usb_%: $(BUILD)/tests/usb/usb_%.o $(BUILD)/hostdrv.a $(BUILD)/proto.a
 	$(CC) $(LDFLAGS) $(SANITIZE) $^ -lcmocka $(call pkg,--libs libserialport libusb-1.0 sqlite3) -lpthread -o $@
 # The unit test of the USB device with the faults between.

@@ -22,13 +22,14 @@ static bool find_port(const char *serial, struct device_uri *port)
     return false;
 }
 
-/* By libusb; where that is not possible, as for want of rights, its serial port may be. */
+/* By libusb; where that is not possible, as for want of rights, its serial port may be. But not when
+ * somebody has the board: the port would take the link away from him. */
 static int open_number(const struct device_uri *uri, struct transport **out, kkt_error *error)
 {
     struct device_uri port;
     kkt_error ignored;
     int result = transport_usb_open(uri, out, error);
-    if (result == KKT_OK || !find_port(uri->place, &port))
+    if (result == KKT_OK || result == ERROR_LINK_BUSY || !find_port(uri->place, &port))
         return result;
     return transport_serial_open(&port, out, &ignored) == KKT_OK ? KKT_OK : result;
 }

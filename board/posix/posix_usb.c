@@ -56,20 +56,27 @@ static bool vhci_attach(int fd)
     return done;
 }
 
-static bool plug_into_vhci(struct posix_usb *usb)
+int posix_usb_vhci(void)
 {
     int ends[2];
     if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0)
-        return false;
+        return -1;
     bool done = fcntl(ends[0], F_SETFL, O_NONBLOCK) == 0 && vhci_attach(ends[1]);
     int problem = errno;
     close(ends[1]); /* the kernel has its own hold of it */
-    if (!done) {
-        close(ends[0]);
-        errno = problem;
+    if (done)
+        return ends[0];
+    close(ends[0]);
+    errno = problem;
+    return -1;
+}
+
+static bool plug_into_vhci(struct posix_usb *usb)
+{
+    int fd = posix_usb_vhci();
+    if (fd < 0)
         return false;
-    }
-    posix_stream_attach(&usb->stream, ends[0]);
+    posix_stream_attach(&usb->stream, fd);
     usbip_connect(usb->usbip, true);
     usb->plugs++;
     return true;

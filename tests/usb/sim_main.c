@@ -8,18 +8,16 @@
  * board of a `kkt-board --usbip 127.0.0.1:PORT`. The command moves cables itself over the socket
  * whose path is in KKT_USB_SIM (tests/usb/sim_client.h says the words). Ends as the command does.
  */
-#include <errno.h>
-#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "tests/usb/sim_usbfs.h"
+#include "tests/usb/sim_words.h"
 
 #define BOARDS_MAX 4u
 
@@ -27,7 +25,6 @@ static struct sim_device *devices;
 static unsigned boards = 1, back_ms;
 static GMainLoop *loop;
 static int exit_status = 2;
-static char folder[] = "/tmp/usb-sim-XXXXXX";
 
 /* ---- what the command may ask for ---- */
 
@@ -39,36 +36,31 @@ static gboolean put_back(gpointer user)
     return done ? G_SOURCE_REMOVE : G_SOURCE_CONTINUE;
 }
 
-static struct sim_device *device_of(unsigned number)
+static void say_plug(unsigned number, unsigned later_ms, char *reply, size_t capacity)
 {
-    return number >= 1 && number <= boards ? &devices[number - 1] : NULL;
+    struct sim_device *device = &devices[number - 1];
+    if (later_ms > 0)
+        sim_later(later_ms, put_back, device);
+    else if (!sim_device_plug(device))
+        snprintf(reply, capacity, "not enumerated");
 }
 
-static void obey(const char *line, char *reply, size_t capacity)
+static void say_unplug(unsigned number)
 {
-    char word[16] = "";
-    unsigned number = 0, value = 0;
-    int count = sscanf(line, "%15s %u %u", word, &number, &value);
-    struct sim_device *device = device_of(number);
-    bool understood = count >= 2 && device != NULL;
-    snprintf(reply, capacity, "ok");
-    if (understood && strcmp(word, "plug") == 0 && value > 0)
-        sim_later(value, put_back, device);
-    else if (understood && strcmp(word, "plug") == 0)
-        snprintf(reply, capacity, "%s", sim_device_plug(device) ? "ok" : "not enumerated");
-    else if (understood && strcmp(word, "unplug") == 0)
-        sim_device_unplug(device);
-    else if (understood && strcmp(word, "silent") == 0)
-        device->board.silent = value != 0;
-    else if (understood && strcmp(word, "events") == 0)
-        device->board.events_due += value;
-    else if (understood && strcmp(word, "pull") == 0)
-        device->pull_after = device->bulk_done + value;
-    else
-        snprintf(reply, capacity, "what? %s", line);
-    if (device != NULL)
-        sim_device_pump(device);
+    sim_device_unplug(&devices[number - 1]);
 }
+
+static void say_pull(unsigned number, unsigned count)
+{
+    devices[number - 1].pull_after = devices[number - 1].bulk_done + count;
+}
+
+static struct sim_board *board_of(unsigned number)
+{
+    return number >= 1 && number <= boards ? &devices[number - 1].board : NULL;
+}
+
+static const struct sim_words words_here = {board_of, say_plug, say_unplug, say_pull};
 
 static gboolean asked(gint fd, GIOCondition condition, gpointer user)
 {
@@ -82,7 +74,9 @@ static gboolean asked(gint fd, GIOCondition condition, gpointer user)
     }
     line[size] = '\0';
     g_rec_mutex_lock(&sim_lock);
-    obey(line, reply, sizeof reply);
+    sim_obey(&words_here, line, reply, sizeof reply);
+    for (unsigned i = 0; i < boards; i++)
+        sim_device_pump(&devices[i]);
     g_rec_mutex_unlock(&sim_lock);
     if (send(fd, reply, strlen(reply), MSG_NOSIGNAL) < 0)
         return G_SOURCE_REMOVE;
@@ -97,21 +91,6 @@ static gboolean called(gint fd, GIOCondition condition, gpointer user)
     if (peer >= 0)
         sim_watch(peer, asked, NULL);
     return G_SOURCE_CONTINUE;
-}
-
-static bool listen_for_words(void)
-{
-    struct sockaddr_un address = {.sun_family = AF_UNIX};
-    int listener = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
-    if (mkdtemp(folder) == NULL)
-        return false;
-    snprintf(address.sun_path, sizeof address.sun_path, "%s/words", folder);
-    if (listener < 0 || bind(listener, (const struct sockaddr *)&address, sizeof address) != 0 ||
-        listen(listener, 8) != 0)
-        return false;
-    setenv("KKT_USB_SIM", address.sun_path, 1);
-    sim_watch(listener, called, NULL);
-    return true;
 }
 
 /* ---- the cable of a board elsewhere ---- */
@@ -134,22 +113,6 @@ static void ended(GPid child, gint status, gpointer user)
     (void)user;
     exit_status = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
     g_main_loop_quit(loop);
-}
-
-static bool start_command(char **command)
-{
-    pid_t child = fork();
-    if (child == 0) {
-        const char *preload = getenv("USB_SIM_PRELOAD");
-        if (preload != NULL) /* the address sanitizer's library comes first */
-            setenv("LD_PRELOAD", preload, 1);
-        execvp(command[0], command);
-        perror(command[0]);
-        _exit(127);
-    }
-    if (child > 0)
-        g_child_watch_add(child, ended, NULL);
-    return child > 0;
 }
 
 int main(int count, char **words)
@@ -182,8 +145,10 @@ int main(int count, char **words)
     loop = g_main_loop_new(NULL, FALSE);
     UMockdevTestbed *bed = umockdev_testbed_new();
     devices = calloc(BOARDS_MAX, sizeof *devices);
-    if (devices == NULL || !listen_for_words())
+    int listener = sim_listen();
+    if (devices == NULL || listener < 0)
         return 2;
+    sim_watch(listener, called, NULL);
     g_rec_mutex_lock(&sim_lock);
     for (unsigned i = 0; i < boards; i++) {
         char serial[16];
@@ -197,13 +162,11 @@ int main(int count, char **words)
     }
     g_rec_mutex_unlock(&sim_lock);
     fflush(stdout);
-    if (!start_command(words + at + 1))
-        return 2;
+    g_child_watch_add(sim_command(words + at + 1), ended, NULL);
     g_main_loop_run(loop);
     if (away != 0)
         printf("usb-sim: %lu transfers, %lu packets, %lu turnarounds\n", devices[0].bulk_done,
                devices[0].packets, devices[0].turnarounds);
-    unlink(getenv("KKT_USB_SIM"));
-    rmdir(folder);
+    sim_listen_end();
     return exit_status;
 }

@@ -186,6 +186,19 @@ static void an_endpoint_left_halted_is_cleared(void **state)
 
 /* ---- the cable ---- */
 
+/* Plugged in, it takes a kernel a moment. */
+static struct transport *open_soon(const char *text)
+{
+    struct transport *transport;
+    uint64_t began_ms = host_clock_ms();
+    while (try_open(text, &transport) != KKT_OK) {
+        if (since(began_ms) > 5 * SOON_MS)
+            fail_msg("%s does not come back", text);
+        host_clock_sleep(5);
+    }
+    return transport;
+}
+
 static void unplugging_is_seen_at_once(void **state)
 {
     (void)state;
@@ -203,10 +216,7 @@ static void unplugging_is_seen_at_once(void **state)
     shut(transport);
     assert_int_equal(try_open("usb:SIM2", &gone), ERROR_LINK_LOST);
     sim_do("plug 2");
-    for (unsigned tries = 0; try_open("usb:SIM2", &transport) != KKT_OK; tries++) {
-        assert_in_range(tries, 0, 100);
-        host_clock_sleep(20);
-    }
+    transport = open_soon("usb:SIM2");
     echo(transport, 100, sizeof got);
     shut(transport);
 }
@@ -239,17 +249,11 @@ static void pulled_at_every_transfer(void **state)
     char words[32];
     (void)state;
     for (unsigned number = 1; number <= 12; number++) {
-        struct transport *transport = NULL;
-        uint64_t began_ms = host_clock_ms();
-        while (try_open("usb:SIM2", &transport) != KKT_OK) {
-            assert_in_range(since(began_ms), 0, 5 * SOON_MS);
-            host_clock_sleep(5);
-        }
-        assert_non_null(transport);
+        struct transport *transport = open_soon("usb:SIM2");
         const struct transport_operations *does = transport->operations;
         snprintf(words, sizeof words, "pull 2 %u", number);
         sim_do(words);
-        began_ms = host_clock_ms();
+        uint64_t began_ms = host_clock_ms();
         for (int result = 0; result >= 0;) {
             if (does->write(transport, sent, 700) < 0)
                 break;
@@ -261,7 +265,7 @@ static void pulled_at_every_transfer(void **state)
         shut(transport);
         sim_do("plug 2");
     }
-    struct transport *transport = open_board("usb:SIM2");
+    struct transport *transport = open_soon("usb:SIM2");
     echo(transport, 100, sizeof got);
     shut(transport);
 }
@@ -363,7 +367,7 @@ static void pulled_at_every_transfer_of_a_long_message(void **state)
     (void)state;
     kkt *device = open_device(NULL);
     unsigned pulls = 0;
-    for (unsigned number = 1; pulls + 1 >= number; number++) {
+    for (unsigned number = 1; pulls + 1 >= number && number < 80; number++) {
         snprintf(words, sizeof words, "pull 1 %u", number);
         sim_do(words);
         uint64_t began_ms = host_clock_ms();
@@ -380,8 +384,8 @@ static void pulled_at_every_transfer_of_a_long_message(void **state)
         assert_int_equal(device_connect(device, host_clock_ms() + 5000, 0, &error), KKT_OK);
         assert_int_equal(kkt_get_status(device, &status, &error), KKT_OK);
     }
-    print_message("a message of 30,000 bytes there and back has %u transfers\n", pulls);
-    assert_in_range(pulls, 3, 200);
+    print_message("a message of 30,000 bytes there and back: pulled at %u places\n", pulls);
+    assert_in_range(pulls, 3, 80);
     kkt_close(device);
 }
 
