@@ -8,7 +8,7 @@
 #include "hostdrv/device.h"
 #include "tests/usb/sim_client.h"
 
-#define SOON_MS 1000u /* more than any of it takes, less than any time-out */
+#define SOON_MS 2000u /* more than any of it takes, less than any time-out */
 
 static uint8_t sent[262144];
 

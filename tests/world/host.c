@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "hostdrv/arrival.h"
 #include "hostdrv/clock.h"
 #include "hostdrv/fault.h"
 #include "hostdrv/queue_step.h"
@@ -39,6 +40,25 @@ void host_clock_sleep(unsigned milliseconds)
 void host_clock_boot_id(char out[37])
 {
     snprintf(out, 37, "00000000-0000-4000-8000-%012u", host.machine_starts);
+}
+
+/* Nothing is plugged in here by itself. */
+struct arrival *arrival_watch(const struct device_uri *uri)
+{
+    (void)uri;
+    return NULL;
+}
+
+bool arrival_wait(struct arrival *self, unsigned timeout_ms)
+{
+    (void)self;
+    host_clock_sleep(timeout_ms);
+    return false;
+}
+
+void arrival_end(struct arrival *self)
+{
+    (void)self;
 }
 
 /* ---- The cable ---- */
