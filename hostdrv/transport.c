@@ -22,8 +22,8 @@ static bool find_port(const char *serial, struct device_uri *port)
     return false;
 }
 
-/* By libusb; where that is not possible, as for want of rights, its serial port may be. But not when
- * somebody has the board: the port would take the link away from him. */
+/* By libusb; where that is not possible, as for want of rights, its serial port may be. But not
+ * when somebody has the board: the port would take the link away from him. */
 static int open_number(const struct device_uri *uri, struct transport **out, kkt_error *error)
 {
     struct device_uri port;

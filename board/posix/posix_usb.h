@@ -38,8 +38,8 @@ void posix_usb_close(struct posix_usb *usb);
 void posix_usb_set_down(struct posix_usb *usb, bool down, uint64_t now_ms);
 /* What the host sees as pulled and put back; false when nobody is connected. */
 bool posix_usb_drop(struct posix_usb *usb, uint64_t now_ms);
-/* A device at full speed is plugged into this PC's own kernel by vhci-hcd: the socket, not blocking,
- * on which it is to speak USB/IP transfers; -1 with errno: no right, or no module. */
+/* A device at full speed is plugged into this PC's own kernel by vhci-hcd: the socket, not
+ * blocking, on which it is to speak USB/IP transfers; -1 with errno: no right, or no module. */
 int posix_usb_vhci(void);
 /* Moves packets and bytes. True: firmware should look at the port. */
 bool posix_usb_pump(struct posix_usb *usb, uint64_t now_ms);

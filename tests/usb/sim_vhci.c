@@ -1,5 +1,5 @@
-/* usb-sim-vhci: as usb-sim, but the boards are plugged into this PC's own kernel by vhci-hcd; for the
- * guest of tests/guest. "pull" counts packets here.
+/* usb-sim-vhci: as usb-sim, but the boards are plugged into this PC's own kernel by vhci-hcd; for
+ * the guest of tests/guest. "pull" counts packets here.
  *
  *     usb-sim-vhci [--program echo|link|mixed] [--boards N] -- COMMAND...
  */

@@ -1,5 +1,5 @@
-/* What USB costs through the real libusb: wake-ups of an idle handle, and the rate of a long receipt
- * beside libusb alone, in one run. Without sanitizers, under
+/* What USB costs through the real libusb: wake-ups of an idle handle, and the rate of a long
+ * receipt beside libusb alone, in one run. Without sanitizers, under
  *
  *     usb-sim --program mixed --boards 4 -- usb_speed
  */
