@@ -1,7 +1,7 @@
 /* The driver's USB transport and its reconnecting through the real libusb, against simulated
  * boards: usb-sim puts them below umockdev.
  *
- *     usb-sim --program mixed --boards 4 -- usb_suite [all|faults [NAME]]
+ *     usb-sim --program mixed --boards 4 -- usb_suite [all|faults|soak [NAME]]
  *
  * SIM1 and SIM4 carry the host link, SIM2 and SIM3 echo. "faults" is the few tests that faults of a
  * board are shown to.
@@ -389,6 +389,34 @@ static void pulled_at_every_transfer_of_a_long_message(void **state)
     kkt_close(device);
 }
 
+/* ---- for a night ---- */
+
+static void ten_thousand_echoes(void **state)
+{
+    (void)state;
+    struct transport *transport = open_board("usb:SIM2");
+    for (size_t round = 0; round < 10000; round++)
+        echo(transport, 1 + round * 37 % 3000, sizeof got);
+    shut(transport);
+}
+
+static void a_hundred_replugs(void **state)
+{
+    kkt_event event;
+    (void)state;
+    kkt *device = open_device(NULL);
+    for (unsigned round = 0; round < 100; round++) {
+        sim_do("unplug 1");
+        assert_int_equal(next(device, 5000, &event), KKT_EVENT_LOST);
+        sim_do("plug 1 10");
+        assert_int_equal(next(device, 10000, &event), KKT_EVENT_BACK);
+        struct transport *transport = open_soon("usb:SIM2");
+        echo(transport, 500, sizeof got);
+        shut(transport);
+    }
+    kkt_close(device);
+}
+
 int main(int count, char **words)
 {
     const struct CMUnitTest tests[] = {
@@ -412,9 +440,15 @@ int main(int count, char **words)
         cmocka_unit_test(messages_of_every_length),
         cmocka_unit_test(an_endpoint_left_halted_is_cleared),
     };
+    const struct CMUnitTest soak[] = {
+        cmocka_unit_test(ten_thousand_echoes),
+        cmocka_unit_test(a_hundred_replugs),
+    };
     if (count > 2)
         cmocka_set_test_filter(words[2]);
     if (count > 1 && strcmp(words[1], "faults") == 0)
         return cmocka_run_group_tests_name("usb faults", faults, fill, NULL);
+    if (count > 1 && strcmp(words[1], "soak") == 0)
+        return cmocka_run_group_tests_name("usb soak", soak, fill, NULL);
     return cmocka_run_group_tests_name("usb", tests, fill, NULL);
 }
