@@ -260,7 +260,7 @@ static bool take_event(kkt *device, kkt_event *out)
 }
 
 /* On the open connection; a board that is silent for too long is asked who it is. */
-static int listen(kkt *device, uint64_t deadline_ms, kkt_error *error)
+static int hear(kkt *device, uint64_t deadline_ms, kkt_error *error)
 {
     uint64_t silent_ms = device->heard_ms + device->silence_ms;
     int result = device_pump(device, silent_ms < deadline_ms ? silent_ms : deadline_ms, error);
@@ -280,7 +280,7 @@ int kkt_next_event(kkt *device, unsigned timeout_ms, kkt_event *out, kkt_error *
         int result = device_connect(device, deadline_ms, 0, error);
         bool more = host_clock_ms() < deadline_ms;
         if (result == KKT_OK && was_open && more)
-            result = listen(device, deadline_ms, error);
+            result = hear(device, deadline_ms, error);
         if (take_event(device, out))
             return fault_none(error);
         if (result != KKT_OK && (result != ERROR_LINK_LOST || !more))
