@@ -191,16 +191,24 @@ $(BUILD)/tests/unit/queue_branch_test: override LDFLAGS += $(addprefix -Wl$(comm
     sqlite3_create_function sqlite3_exec sqlite3_prepare_v2 sqlite3_prepare_v3 sqlite3_step sqlite3_column_text sqlite3_column_blob)
 $(BUILD)/tests/unit/serial_test.o: EXTRA_CFLAGS += $(call pkg,--cflags umockdev-1.0)
 # ---- USB without USB: simulated boards below umockdev, and the programs that run above them (tests/usb/run)
-USB_WRAPS := $(addprefix -Wl$(comma)--wrap=,usb_device_setup usb_device_in)
+USB_WRAPPED := $(addprefix usb_device_,reset setup out in read write generation waiting)
+USB_WRAPS := $(addprefix -Wl$(comma)--wrap=,$(USB_WRAPPED))
+# The driver behind the model of a controller: what it calls is the device itself.
+USB_BEHIND := $(BUILD)/tests/usb/sim_fault.o $(BUILD)/tests/usb/sim_controller.o $(BUILD)/tests/usb/udc_model.o $(BUILD)/tests/usb/mcu_usb_behind.o
+$(BUILD)/tests/usb/mcu_usb_behind.o: board/mcu/mcu_usb.c
+	@mkdir -p $(@D)
+	$(CC) $(ALL_CFLAGS) $(foreach f,$(USB_WRAPPED),-D$(f)=__real_$(f)) -MMD -MP -c $< -o $@
+$(BUILD)/tests/unit/mcu_usb_test: $(BUILD)/tests/usb/udc_model.o
+$(BUILD)/tests/unit/mcu_usb_test: override LDFLAGS += $(BUILD)/tests/usb/udc_model.o
 $(patsubst tests/usb/%.c,$(BUILD)/tests/usb/%.o,$(wildcard tests/usb/*.c)): EXTRA_CFLAGS += $(call pkg,--cflags umockdev-1.0)
-$(BUILD)/tests/usb/usb-sim: $(patsubst %,$(BUILD)/tests/usb/sim_%.o,main usbfs words board fault) $(LINK_ARCHIVES)
+$(BUILD)/tests/usb/usb-sim: $(patsubst %,$(BUILD)/tests/usb/sim_%.o,main usbfs words board) $(USB_BEHIND) $(LINK_ARCHIVES)
 	$(CC) $(LDFLAGS) $(SANITIZE) $(filter %.o,$^) $(USB_WRAPS) -Wl,--start-group $(LINK_ARCHIVES) -Wl,--end-group $(LIBS) $(call pkg,--libs umockdev-1.0) -o $@
-$(BUILD)/tests/usb/usb-sim-vhci: $(patsubst %,$(BUILD)/tests/usb/sim_%.o,vhci words board fault) $(LINK_ARCHIVES)
+$(BUILD)/tests/usb/usb-sim-vhci: $(patsubst %,$(BUILD)/tests/usb/sim_%.o,vhci words board) $(USB_BEHIND) $(LINK_ARCHIVES)
 	$(CC) $(LDFLAGS) $(SANITIZE) $(filter %.o,$^) $(USB_WRAPS) -Wl,--start-group $(LINK_ARCHIVES) -Wl,--end-group $(LIBS) -o $@
 $(BUILD)/tests/usb/usb_suite $(BUILD)/tests/usb/usb_speed: $(BUILD)/tests/usb/usb_%: $(BUILD)/tests/usb/usb_%.o $(BUILD)/hostdrv.a $(BUILD)/proto.a
 	$(CC) $(LDFLAGS) $(SANITIZE) $^ -lcmocka $(call pkg,--libs libserialport libusb-1.0 sqlite3) -lpthread -o $@
 # The unit test of the USB device with the faults between.
-$(BUILD)/tests/usb/usb_device_faults: $(BUILD)/tests/unit/usb_device_test.o $(BUILD)/tests/usb/sim_fault.o $(LINK_ARCHIVES)
+$(BUILD)/tests/usb/usb_device_faults: $(BUILD)/tests/unit/usb_device_test.o $(USB_BEHIND) $(LINK_ARCHIVES)
 	$(CC) $(LDFLAGS) $(SANITIZE) $(filter %.o,$^) $(USB_WRAPS) -Wl,--start-group $(LINK_ARCHIVES) -Wl,--end-group -lcmocka $(LIBS) -o $@
 
 $(BUILD)/tests/bench/bench: $(BUILD)/tests/bench/bench.o $(LINK_ARCHIVES)

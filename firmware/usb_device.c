@@ -151,7 +151,8 @@ static uint8_t bit_of(unsigned address)
     }
 }
 
-unsigned usb_device_take_toggles(struct usb_device *usb)
+/* As usb_device_take_toggles tells them. */
+static unsigned by_endpoint(uint8_t bits)
 {
     static const uint8_t addresses[] = {USB_ENDPOINT_LINK_OUT, USB_ENDPOINT_LINK_IN,
                                         USB_ENDPOINT_EVENT_IN, USB_ENDPOINT_SERIAL_OUT,
@@ -159,11 +160,22 @@ unsigned usb_device_take_toggles(struct usb_device *usb)
     unsigned out = 0;
     for (size_t i = 0; i < sizeof addresses; i++) {
         unsigned number = addresses[i] & ~DIRECTION_IN;
-        if ((usb->toggles & bit_of(addresses[i])) != 0)
+        if ((bits & bit_of(addresses[i])) != 0)
             out |= 1u << ((addresses[i] & DIRECTION_IN) != 0 ? number + 8u : number);
     }
+    return out;
+}
+
+unsigned usb_device_take_toggles(struct usb_device *usb)
+{
+    unsigned out = by_endpoint(usb->toggles);
     usb->toggles = 0;
     return out;
+}
+
+unsigned usb_device_halts(const struct usb_device *usb)
+{
+    return by_endpoint(usb->halted);
 }
 
 /* ---- requests; false: stall ---- */

@@ -1,10 +1,11 @@
 /* Faults between the host and the firmware's USB device: the linker puts these in the place of the
  * port's functions (-Wl,--wrap), so the device itself stays as it is. KKT_USB_FAULT chooses one.
+ * Behind them the device, or a controller in between (sim_controller.h).
  */
 #include <stdlib.h>
 #include <string.h>
 
-#include "firmware/usb_device.h"
+#include "tests/usb/sim_controller.h"
 
 #define GET_DESCRIPTOR    6u
 #define CLEAR_FEATURE     1u
@@ -42,9 +43,6 @@ __attribute__((constructor)) static void choose(void)
     }
 }
 
-void __real_usb_device_setup(struct usb_device *usb, const uint8_t packet[USB_SETUP_BYTES]);
-enum usb_reply __real_usb_device_in(struct usb_device *usb, unsigned endpoint, uint8_t *data,
-                                    size_t *size);
 void __wrap_usb_device_setup(struct usb_device *usb, const uint8_t packet[USB_SETUP_BYTES]);
 enum usb_reply __wrap_usb_device_in(struct usb_device *usb, unsigned endpoint, uint8_t *data,
                                     size_t *size);
@@ -67,7 +65,7 @@ void __wrap_usb_device_setup(struct usb_device *usb, const uint8_t packet[USB_SE
         packet[1] == SET_CONFIGURATION)
         stalls = true;
     if (!swallowed && !stalls)
-        __real_usb_device_setup(usb, changed);
+        sim_controller_setup(usb, changed);
 }
 
 /* A byte of the descriptor that is being told becomes another one. */
@@ -107,7 +105,7 @@ enum usb_reply __wrap_usb_device_in(struct usb_device *usb, unsigned endpoint, u
         *size = 0;
         return stalls ? USB_STALL : USB_ACK;
     }
-    enum usb_reply reply = __real_usb_device_in(usb, endpoint, data, size);
+    enum usb_reply reply = sim_controller_in(usb, endpoint, data, size);
     if (reply != USB_ACK)
         return reply;
     if (endpoint == 0) {
