@@ -74,7 +74,7 @@ static void follow(struct mcu_usb *usb)
             controller->discard(controller->context, ins[i] & ~MCU_USB_IN);
         if ((toggles & bit_of(ins[i])) != 0)
             controller->restart(controller->context, ins[i]);
-        if ((halts & ~(usb->stalled & ~toggles) & bit_of(ins[i])) != 0)
+        if ((halts & ~usb->stalled & bit_of(ins[i])) != 0)
             controller->stall(controller->context, ins[i]);
     }
     for (size_t i = 1; i < sizeof outs; i++) {
@@ -82,7 +82,7 @@ static void follow(struct mcu_usb *usb)
             controller->restart(controller->context, outs[i]);
         if (new_peer)
             drop_held(usb, outs[i]);
-        if ((halts & ~(usb->stalled & ~toggles) & bit_of(outs[i])) != 0)
+        if ((halts & ~usb->stalled & bit_of(outs[i])) != 0)
             controller->stall(controller->context, outs[i]);
     }
     usb->stalled = halts | (usb->stalled & 1u);
@@ -149,7 +149,6 @@ static void move(struct mcu_usb *usb)
 {
     for (size_t i = 0; i < sizeof outs; i++)
         move_out(usb, outs[i]);
-    follow(usb);
     for (size_t i = 0; i < sizeof ins; i++)
         move_in(usb, ins[i] & ~MCU_USB_IN);
 }

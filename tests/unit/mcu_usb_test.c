@@ -225,6 +225,44 @@ static void a_firmware_reset_is_a_new_plug(void **state)
     judge();
 }
 
+/* Each request begins anew: a stall behind a stall, data that came where none was awaited. */
+static void requests_have_nothing_of_the_one_before(void **state)
+{
+    uint8_t first[7] = {1, 1, 1, 1, 0, 0, 8}, second[7] = {0x00, 0x4B, 0, 0, 0, 0, 8}, told[7];
+    (void)state;
+    plug_in();
+    for (int i = 0; i < 3; i++)
+        assert_int_equal(control(0x80, 6, 0x0600, 0, 10, told), STALLED);
+    assert_int_equal(udc_out(&world.udc, 0, first, sizeof first), USB_STALL);
+    assert_int_equal(control(0x00, 9, 1, 0, 0, NULL), 0);
+    assert_int_equal(udc_out(&world.udc, 0, first, sizeof first), USB_ACK); /* by the controller */
+    assert_int_equal(control(0x21, 0x20, 0, 1, sizeof second, second), sizeof second);
+    assert_int_equal(control(0xA1, 0x21, 0, 1, sizeof told, told), sizeof told);
+    assert_memory_equal(told, second, sizeof told);
+}
+
+static void a_bus_reset_empties_all(void **state)
+{
+    uint8_t packet[USB_PACKET_BYTES] = {0}, bytes[64];
+    size_t size;
+    (void)state;
+    plug_in();
+    while (udc_out(&world.udc, 1, packet, sizeof packet) == USB_ACK)
+        ;
+    assert_int_equal(mcu_usb_write(&world.usb, packet, 64), 64);
+    assert_int_equal(control(0x02, 3, 0, 0x81, 0, NULL), 0);
+    world.udc.ignored = 0;
+    enumerate();
+    assert_int_equal(mcu_usb_read(&world.usb, bytes, sizeof bytes), -1);
+    assert_int_equal(udc_in(&world.udc, 1, packet, &size), USB_NAK);
+    assert_int_equal(udc_out(&world.udc, 1, (const uint8_t *)"new", 3), USB_ACK);
+    assert_int_equal(mcu_usb_read(&world.usb, bytes, sizeof bytes), 3);
+    /* What was halted before can be halted again. */
+    assert_int_equal(control(0x02, 3, 0, 0x81, 0, NULL), 0);
+    assert_int_equal(udc_in(&world.udc, 1, packet, &size), USB_STALL);
+    judge();
+}
+
 /* ---- packets that lie in the controller ---- */
 
 static void a_new_peer_gets_nothing_of_the_old_one(void **state)
@@ -500,6 +538,8 @@ int main(void)
         cmocka_unit_test(the_address_counts_after_its_last_packet),
         cmocka_unit_test(the_loop_is_away),
         cmocka_unit_test(a_firmware_reset_is_a_new_plug),
+        cmocka_unit_test(requests_have_nothing_of_the_one_before),
+        cmocka_unit_test(a_bus_reset_empties_all),
         cmocka_unit_test(a_new_peer_gets_nothing_of_the_old_one),
         cmocka_unit_test(held_packets_are_the_old_peers),
         cmocka_unit_test(halts_stall_at_once_and_lose_nothing),
