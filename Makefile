@@ -63,11 +63,12 @@ guest: deps ## The board's USB in a whole PC: Debian's kernel in QEMU, vhci-hcd,
 usb: deps ## The driver's USB suite below umockdev: plain, ASan, TSan, faults of a board by lane, figures
 	@$(MAKE) --no-print-directory -s -j2 programs
 	@tests/usb/run $(BUILD)
-test-slow: deps ## What takes longer than `make test` may: 10,000 echoes, 100 replugs, the guest with ASan+UBSan
-	@$(MAKE) --no-print-directory -s -j2 programs $(addprefix $(BUILD)/tests/usb/,usb-sim usb_suite)
+test-slow: deps ## What takes longer than `make test` may: 10,000 echoes, 100 replugs, the guest with ASan+UBSan, usbip over TCP
+	@$(MAKE) --no-print-directory -s -j2 programs $(addprefix $(BUILD)/tests/usb/,usb-sim usb-sim-vhci usb_suite)
 	umockdev-wrapper $(BUILD)/tests/usb/usb-sim --program mixed --boards 4 -- $(BUILD)/tests/usb/usb_suite soak
 	@$(MAKE) --no-print-directory -s -j2 MODE=asan programs $(addprefix build/asan/tests/usb/,usb-sim-vhci usb_suite)
 	tests/guest/run build/asan
+	tests/guest/run-away $(BUILD)
 
 .PHONY: bench-mcu world-mcu
 MCU_TESTS = $(addprefix $(BUILD)/tests/mcu/,probe.so full_journal)
