@@ -79,7 +79,7 @@ unsigned usb_device_address(const struct usb_device *usb);
 /* Endpoints whose data toggle starts anew at DATA0 since the last call: bit n is endpoint n out,
  * bit n + 8 endpoint n in. */
 unsigned usb_device_take_toggles(struct usb_device *usb);
-/* Endpoints that the host has halted, by the same bits: they stall until their toggle starts anew. */
+/* Endpoints that the host has halted, by the same bits: they stall until their toggle is anew. */
 unsigned usb_device_halts(const struct usb_device *usb);
 
 /* ---- the stream ---- */

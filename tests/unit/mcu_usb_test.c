@@ -374,7 +374,7 @@ static void a_host_that_sleeps(void **state)
 
 /* ---- lost handshakes ---- */
 
-/* The host's bytes and what comes back are the same, whatever is lost: what went, number by number. */
+/* What goes comes back, number by number, whatever is lost on the way. */
 static void bytes_are_exact(unsigned endpoint, unsigned loss)
 {
     static uint8_t seen;
