@@ -27,15 +27,13 @@
  * plug settle), and enumerates it anew. */
 #define MCU_USB_APART_MS 100u
 
-/* What has happened. */
-#define MCU_USB_RESET                                                                              \
-    1u                     /* the bus was reset, or the cable came out: address 0, nothing loaded,
-                            * nothing armed, no stall, every toggle at DATA0, endpoints enabled */
-#define MCU_USB_SUSPEND 2u /* no frames for 3 ms */
+/* What has happened. RESET: of the bus, or the cable came out; address 0, nothing loaded, nothing
+ * armed, no stall, every toggle at DATA0, endpoints enabled. SUSPEND: no frames for 3 ms. SETUP:
+ * with it endpoint 0 has forgotten its packets and its stall, both ways, and goes on at DATA1. */
+#define MCU_USB_RESET   1u
+#define MCU_USB_SUSPEND 2u
 #define MCU_USB_RESUME  4u
-#define MCU_USB_SETUP                                                                              \
-    8u /* with it endpoint 0 has forgotten its packets and its stall, both ways,
-                            * and goes on at DATA1 */
+#define MCU_USB_SETUP   8u
 
 /* All of it with the controller's interrupt off, or in it. endpoint: a number where the direction
  * is plain, else an address. */
